@@ -1,0 +1,29 @@
+"""A variance for each feature of each component."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._base import Array, Diagonal
+
+
+class Diag(Diagonal):
+    """Covariances (n_components, n_features), the variances."""
+
+    name = "diag"
+    pooled = False
+
+    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        return (n_components, n_features)
+
+    def expand(self, factor: Array, n_components: int, n_features: int) -> Array:
+        return factor.copy()
+
+    def collapse(self, scale: Array, n_features: int) -> Array:
+        return scale.copy()
+
+    def n_parameters(self, n_components: int, n_features: int) -> int:
+        return n_components * n_features
+
+    def prior_terms(self, n_components: int, degrees_of_freedom: float, scale: Array) -> tuple[float, Array]:
+        return degrees_of_freedom + 3, np.diag(scale).copy()

@@ -1,0 +1,32 @@
+"""A covariance matrix of its own for each component."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._base import Array, Triangular, cholesky
+
+
+class Full(Triangular):
+    """Covariances (n_components, n_features, n_features)."""
+
+    name = "full"
+    pooled = False
+
+    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        return (n_components, n_features, n_features)
+
+    def factor(self, covariances: Array) -> Array:
+        return np.stack([cholesky(c, f"`covariances[{k}]`") for k, c in enumerate(covariances)])
+
+    def expand(self, factor: Array, n_components: int, n_features: int) -> Array:
+        return factor.reshape(n_components, -1).copy()
+
+    def collapse(self, scale: Array, n_features: int) -> Array:
+        return np.tril(scale.reshape(-1, n_features, n_features))
+
+    def n_parameters(self, n_components: int, n_features: int) -> int:
+        return n_components * n_features * (n_features + 1) // 2
+
+    def prior_terms(self, n_components: int, degrees_of_freedom: float, scale: Array) -> tuple[float, Array]:
+        return degrees_of_freedom + len(scale) + 2, scale.ravel()

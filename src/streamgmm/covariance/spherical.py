@@ -1,0 +1,33 @@
+"""One variance for each component."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._base import Array, Diagonal
+
+
+class Spherical(Diagonal):
+    """Covariances (n_components,), the variances."""
+
+    name = "spherical"
+    pooled = True
+
+    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        return (n_components,)
+
+    def expand(self, factor: Array, n_components: int, n_features: int) -> Array:
+        return np.repeat(factor[:, np.newaxis], n_features, axis=1)
+
+    def collapse(self, scale: Array, n_features: int) -> Array:
+        return scale[:, 0].copy()
+
+    def n_parameters(self, n_components: int, n_features: int) -> int:
+        return n_components
+
+    def prior_terms(self, n_components: int, degrees_of_freedom: float, scale: Array) -> tuple[float, Array]:
+        n_features = len(scale)
+        return degrees_of_freedom + n_features + 2, np.full(n_features, np.trace(scale) / n_features**2)
+
+    def pool_features(self, variances: Array) -> Array:
+        return np.full(len(variances), variances.mean())

@@ -1,0 +1,41 @@
+"""Rules: how a mixture changes when statistics arrive. A new rule is one file and one line here."""
+
+from __future__ import annotations
+
+from . import schedules
+from ._base import Rule, RuleState
+from .em import EM
+from .gradient import GradientAscent
+from .online_em import OnlineEM
+
+_RULES: dict[str, type[Rule]] = {rule.name: rule for rule in (EM, OnlineEM, GradientAscent)}
+
+__all__ = ["EM", "GradientAscent", "OnlineEM", "Rule", "RuleState", "get", "names", "schedules"]
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of the rules.
+
+    Examples
+    --------
+    >>> from streamgmm import rules
+    >>> rules.names()
+    ('em', 'online-em', 'gradient')
+    """
+    return tuple(_RULES)
+
+
+def get(rule: str | Rule) -> Rule:
+    """Return the rule of this name with its default settings, or the rule itself.
+
+    Raises
+    ------
+    ValueError
+        If there is no such rule.
+    """
+    if isinstance(rule, Rule):
+        return rule
+    if not isinstance(rule, str) or rule not in _RULES:
+        known = ", ".join(map(repr, _RULES))
+        raise ValueError(f"`rule` must be one of {known} or a rule object, got {rule!r}")
+    return _RULES[rule]()

@@ -1,0 +1,124 @@
+"""The contract of a rule: two functions, `init` and `update`, and their compiled form."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from streamgmm import priors
+from streamgmm.covariance import CovarianceType
+from streamgmm.kernels.m_step import REFUSED
+from streamgmm.mixture import Mixture
+from streamgmm.statistics import Array, Statistics
+
+
+class RuleState(NamedTuple):
+    """What a rule carries from one update to the next.
+
+    Attributes
+    ----------
+    t : float
+        Time in mini-batches, those behind the starting mixture included.
+    start : float
+        The time at which learning began.
+    batch_size : int
+        Rows in a full mini-batch.
+    values : ndarray
+        The rule's memory, as its compiled update keeps it.
+    options : ndarray
+        Regularization and prior (see `streamgmm.priors.options`).
+    """
+
+    t: float
+    start: float
+    batch_size: int
+    values: Array
+    options: Array
+
+    @property
+    def n_refused(self) -> int:
+        """How many mini-batches were passed over because their statistics were not finite."""
+        return int(self.values[REFUSED])
+
+
+class Rule(ABC):
+    """A way of learning: a pure function of (Statistics, state, Mixture)."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def _memory(self, mixture: Mixture, n_rows: float) -> Array:
+        """Return the compiled update's memory at the start."""
+
+    @abstractmethod
+    def compiled(self, kind: CovarianceType) -> Any:
+        """Return the compiled update for a covariance type."""
+
+    @abstractmethod
+    def steps(self, t: Array, fraction: Array, *, start: float, batch_size: int) -> Array:
+        """Return the steps of mini-batches at times t that hold a fraction of their rows."""
+
+    def init(
+        self,
+        mixture: Mixture,
+        *,
+        n_rows: float = 0.0,
+        batch_size: int = 1,
+        options: Array | None = None,
+    ) -> RuleState:
+        """Return the state that learning starts with.
+
+        Parameters
+        ----------
+        mixture : Mixture
+        n_rows : float, default=0
+            How many rows the mixture was fitted to.
+        batch_size : int, default=1
+            Rows in a mini-batch: the unit of time.
+        options : ndarray, optional
+            Regularization and prior, from `streamgmm.priors.options`; none by default.
+        """
+        if options is None:
+            options = priors.options(mixture.kind, mixture.n_components, mixture.n_features)
+        start = n_rows / batch_size
+        return RuleState(start, start, batch_size, self._memory(mixture, n_rows), options)
+
+    def update(
+        self, statistics: Statistics, state: RuleState, mixture: Mixture
+    ) -> tuple[Mixture, RuleState]:
+        """Return the mixture and the state after one full mini-batch with these statistics.
+
+        Nothing is changed in place. The statistics must be centered at the mixture's means.
+        """
+        if not np.array_equal(statistics.origin, mixture.means):
+            raise ValueError("`statistics` must be centered at the means of `mixture`: call `recenter`")
+        one = np.ones(1)
+        step = self.steps(one * state.t, one, start=state.start, batch_size=state.batch_size)[0]
+        parameters = tuple(array.copy() for array in mixture.kernel_form())
+        values = state.values.copy()
+        n_components, n_features = mixture.means.shape
+        self.compiled(mixture.kind)(
+            float(statistics.weight),
+            float(statistics.log_likelihood),
+            float(step),
+            statistics.nk.copy(),
+            statistics.s1.copy(),
+            np.ascontiguousarray(statistics.s2).reshape(n_components, -1).copy(),
+            *parameters,
+            values,
+            state.options,
+        )
+        learned = Mixture.from_kernel_form(*parameters[:3], mixture.covariance_type)
+        return learned, state._replace(t=state.t + 1.0, values=values)
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({settings})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))

@@ -1,0 +1,60 @@
+"""Online (stepwise) EM: a running average of statistics, and EM's M-step on the average."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from streamgmm.covariance import CovarianceType
+from streamgmm.kernels.m_step import HEADER, WINDOW
+from streamgmm.mixture import Mixture
+from streamgmm.statistics import Array
+
+from ._base import Rule
+from .schedules import PowerDecay, Schedule
+
+
+class OnlineEM(Rule):
+    """Stepwise EM (Cappe and Moulines, 2009): s <- (1 - g) s + g s(mini-batch), then the M-step.
+
+    In expectation parameters it is natural-gradient ascent with step g. Positive definite at any step.
+
+    Parameters
+    ----------
+    schedule : Schedule, default=PowerDecay()
+        Gives g: `PowerDecay` to converge, `Constant` or `HalfLife` to follow a stream that changes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streamgmm import Mixture, e_step, rules
+    >>> mixture = Mixture([1.0], [[0.0]], [[[1.0]]])
+    >>> rule = rules.OnlineEM(rules.schedules.Constant(0.5))
+    >>> mixture, state = rule.update(e_step(mixture, [[2.0]]), rule.init(mixture), mixture)
+    >>> mixture.means, mixture.covariances
+    (array([[1.]]), array([[[1.5]]]))
+    """
+
+    name = "online-em"
+
+    def __init__(self, schedule: Schedule | None = None) -> None:
+        self.schedule = PowerDecay() if schedule is None else schedule
+
+    def _memory(self, mixture: Mixture, n_rows: float) -> Array:
+        log_weights, means, scale, _ = mixture.kernel_form()
+        scatter = mixture.kind.scatter(scale, mixture.n_features)
+        header = np.zeros(HEADER)
+        header[WINDOW] = n_rows or 1.0
+        scratch = np.zeros(mixture.n_features)
+        return np.concatenate([header, np.exp(log_weights), means.ravel(), scatter.ravel(), scratch])
+
+    def compiled(self, kind: CovarianceType) -> Any:
+        """Return the compiled M-step."""
+        return kind.em_update()
+
+    def steps(self, t: Array, fraction: Array, *, start: float, batch_size: int) -> Array:
+        """Return the gains; a fraction f of a mini-batch gets 1 - (1 - g)^f."""
+        steps = np.minimum(self.schedule.steps(t, start=start, batch_size=batch_size), 1.0)
+        with np.errstate(divide="ignore"):
+            return -np.expm1(fraction * np.log1p(-steps))

@@ -1,0 +1,117 @@
+"""Schedules: the size of each step.
+
+Time is counted in mini-batches, those behind the starting mixture included, so that a call with half a
+mini-batch advances it by one half.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from streamgmm.statistics import Array
+
+
+class Schedule(Protocol):
+    """Anything that gives the step size of each mini-batch."""
+
+    def steps(self, t: Array, *, start: float, batch_size: int) -> Array:
+        """Return the step sizes at times ``t``; ``start`` is the time at which learning began."""
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same step each time: forgets with a window of about 1 / value mini-batches.
+
+    Parameters
+    ----------
+    value : float
+        Positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streamgmm.rules.schedules import Constant
+    >>> Constant(0.05).steps(np.arange(3.0), start=0.0, batch_size=1)
+    array([0.05, 0.05, 0.05])
+    """
+
+    value: float
+
+    def __post_init__(self) -> None:
+        _require(np.isfinite(self.value) and self.value > 0, "value", "positive and finite", self.value)
+
+    def steps(self, t: Array, *, start: float, batch_size: int) -> Array:
+        """Return the step sizes at times ``t``."""
+        return np.full(t.shape, float(self.value))
+
+
+@dataclass(frozen=True)
+class PowerDecay:
+    """Steps (t + offset)^-exponent, the Robbins-Monro schedule of stepwise EM.
+
+    Parameters
+    ----------
+    exponent : float, default=0.6
+        In (0.5, 1]; the smaller, the sooner the start is forgotten (Cappe and Moulines, 2009).
+    offset : float, optional
+        By default such that the first step weighs its mini-batch against the rows behind the starting
+        mixture as an average of all rows would.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streamgmm.rules.schedules import PowerDecay
+    >>> PowerDecay(1.0, offset=1.0).steps(np.arange(4.0), start=0.0, batch_size=256)
+    array([1.        , 0.5       , 0.33333333, 0.25      ])
+    """
+
+    exponent: float = 0.6
+    offset: float | None = None
+
+    def __post_init__(self) -> None:
+        _require(0.5 < self.exponent <= 1, "exponent", "in (0.5, 1]", self.exponent)
+        if self.offset is not None:
+            valid = np.isfinite(self.offset) and self.offset >= 0
+            _require(bool(valid), "offset", "finite and not negative", self.offset)
+
+    def steps(self, t: Array, *, start: float, batch_size: int) -> Array:
+        """Return the step sizes at times ``t``."""
+        offset = self.offset
+        if offset is None:
+            offset = (start + 1.0) ** (1.0 / self.exponent) - start
+        return np.maximum(t + offset, 1.0) ** -self.exponent
+
+
+@dataclass(frozen=True)
+class HalfLife:
+    """Forget at a fixed rate: what was learned counts half after this many rows.
+
+    Parameters
+    ----------
+    rows : float
+        Positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streamgmm.rules.schedules import HalfLife
+    >>> HalfLife(256).steps(np.arange(2.0), start=0.0, batch_size=256)
+    array([0.5, 0.5])
+    """
+
+    rows: float
+
+    def __post_init__(self) -> None:
+        _require(np.isfinite(self.rows) and self.rows > 0, "rows", "positive and finite", self.rows)
+
+    def steps(self, t: Array, *, start: float, batch_size: int) -> Array:
+        """Return the step sizes at times ``t``."""
+        return np.full(t.shape, -np.expm1(-np.log(2.0) * batch_size / self.rows))
+
+
+def _require(valid: bool, name: str, requirement: str, received: object) -> None:
+    if not valid:
+        raise ValueError(f"`{name}` must be {requirement}, got {received}")

@@ -1,0 +1,206 @@
+"""Run the kernels over rows: spans, threads, and sums in a fixed order.
+
+Rows are cut into at most 64 spans whose size depends on the number of rows alone, each span is summed by one
+thread, and the spans' sums are added in their order: the result is bitwise the same for any number of
+threads. Memory beyond the rows is constant: what is not float32 or float64, contiguous and writable is
+converted 8192 rows at a time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from .kernels import rows as kernels
+from .statistics import Array, Statistics
+
+if TYPE_CHECKING:
+    from .mixture import Mixture
+
+CHUNK = 8192
+_MAX_SPANS = 64
+_NO_WEIGHTS = np.empty(0)
+
+T = TypeVar("T")
+
+
+def e_step(
+    mixture: Mixture, X: Any, sample_weight: Any = None, *, n_threads: int | None = None
+) -> Statistics:
+    """Reduce rows to sufficient statistics under a mixture.
+
+    Parameters
+    ----------
+    mixture : Mixture
+        Gives the responsibilities, and the means at which the moments are centered.
+    X : array-like of shape (n_samples, n_features)
+        Finite numbers; float32 is read as it is and summed in float64.
+    sample_weight : array-like of shape (n_samples,), optional
+        Not negative; ones by default. A weight of 2 is the row twice.
+    n_threads : int, optional
+        All cores by default. The result does not depend on it.
+
+    Returns
+    -------
+    Statistics
+
+    Raises
+    ------
+    ValueError
+        For a wrong shape, a number that is not finite, or a negative weight.
+
+    Examples
+    --------
+    >>> from streamgmm import Mixture, e_step
+    >>> statistics = e_step(Mixture([0.5, 0.5], [[-1.0], [1.0]], [1.0, 1.0], "spherical"), [[-1.0], [1.0]])
+    >>> statistics.nk
+    array([1., 1.])
+    """
+    X = as_rows(X, mixture.n_features)
+    weights = as_weights(sample_weight, len(X))
+    parameters = mixture.kernel_form()
+    kind = mixture.kind
+    log_joint, accumulate = kind.log_joint(), kind.accumulate()
+    n_components, n_features = mixture.means.shape
+    n_moments = kind.n_moments(n_features)
+
+    def run(start: int, stop: int) -> tuple[float, float, Array, Array, Array]:
+        nk = np.zeros(n_components)
+        s1 = np.zeros((n_components, n_features))
+        s2 = np.zeros((n_components, n_moments))
+        weight = log_likelihood = 0.0
+        for begin, end in _chunks(start, stop):
+            sums = kernels.statistics(
+                kernel_rows(X[begin:end]),
+                weights[begin:end] if len(weights) else _NO_WEIGHTS,
+                log_joint,
+                accumulate,
+                *parameters,
+                nk,
+                s1,
+                s2,
+            )
+            weight += sums[0]
+            log_likelihood += sums[1]
+        return weight, log_likelihood, nk, s1, s2
+
+    weight = log_likelihood = 0.0
+    nk = np.zeros(n_components)
+    s1 = np.zeros((n_components, n_features))
+    s2 = np.zeros((n_components, n_moments))
+    for part in _over_spans(run, len(X), n_threads):
+        weight += part[0]
+        log_likelihood += part[1]
+        nk += part[2]
+        s1 += part[3]
+        s2 += part[4]
+    if not (np.isfinite(log_likelihood) and np.isfinite(s2).all()):
+        require_finite(X)
+        raise ValueError("rows of `X` are too far from every component: their squares overflow")
+    s2 = s2.reshape(kind.moments_shape(n_components, n_features))
+    if s2.ndim == 3:
+        s2 = np.tril(s2) + np.swapaxes(np.tril(s2, -1), 1, 2)
+    return Statistics(weight, log_likelihood, nk, s1, s2, mixture.means)
+
+
+def densities(
+    mixture: Mixture, X: Any, *, responsibilities: bool, n_threads: int | None = None
+) -> tuple[Array, Array]:
+    """Return the rows' log densities (n_samples,) and responsibilities (n_samples, n_components).
+
+    Without ``responsibilities`` the second array has no rows.
+    """
+    X = as_rows(X, mixture.n_features)
+    parameters = mixture.kernel_form()
+    log_joint = mixture.kind.log_joint()
+    log_prob = np.empty(len(X))
+    resp = np.empty((len(X) if responsibilities else 0, mixture.n_components))
+
+    def run(start: int, stop: int) -> None:
+        for begin, end in _chunks(start, stop):
+            kernels.densities(
+                kernel_rows(X[begin:end]), log_joint, *parameters, log_prob[begin:end], resp[begin:end]
+            )
+
+    for _ in _over_spans(run, len(X), n_threads):
+        pass
+    if np.isnan(log_prob).any():
+        require_finite(X)
+    return log_prob, resp
+
+
+def as_rows(X: Any, n_features: int) -> Any:
+    """Return X as an array of numbers with ``n_features`` columns; nothing is copied without need."""
+    X = np.asarray(X)
+    if X.dtype.kind not in "fiub":
+        raise ValueError(f"`X` must hold real numbers, got an array of dtype {X.dtype}")
+    if X.ndim != 2 or X.shape[1] != n_features:
+        raise ValueError(f"`X` must have shape (n_samples, {n_features}), got {X.shape}")
+    return X
+
+
+def as_weights(sample_weight: Any, n_samples: int) -> Array:
+    """Return the row weights as float64 (n_samples,), or an empty array for None."""
+    if sample_weight is None:
+        return _NO_WEIGHTS
+    weights = np.array(sample_weight, dtype=np.float64)
+    if weights.shape != (n_samples,):
+        raise ValueError(f"`sample_weight` must have shape ({n_samples},), got {weights.shape}")
+    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if len(bad):
+        raise ValueError(
+            f"`sample_weight` must be finite and not negative, got {weights[bad[0]]} for row {bad[0]}"
+        )
+    return weights
+
+
+def require_finite(X: Any) -> None:
+    """Raise ValueError naming the first row of X that holds NaN or infinity."""
+    for begin, end in _chunks(0, len(X)):
+        bad = np.argwhere(~np.isfinite(X[begin:end]))
+        if len(bad):
+            row, column = (int(index) for index in bad[0])
+            raise ValueError(
+                f"`X` must be finite, got {X[begin + row, column]} in row {begin + row}, column {column}"
+            )
+
+
+def kernel_rows(X: Any) -> Any:
+    """Return a few rows in a form that the kernels are compiled for."""
+    if X.dtype not in (np.float32, np.float64) or not X.dtype.isnative:
+        return X.astype(np.float64, order="C")
+    if X.flags.c_contiguous and X.flags.aligned and X.flags.writeable and type(X) is np.ndarray:
+        return X
+    return np.array(X, order="C")
+
+
+def thread_count(n_threads: int | None) -> int:
+    """Return the number of threads to use; None means the cores that this process may use."""
+    if n_threads is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if n_threads < 1:
+        raise ValueError(f"`n_threads` must be at least 1, got {n_threads}")
+    return n_threads
+
+
+def _chunks(start: int, stop: int) -> Iterator[tuple[int, int]]:
+    for begin in range(start, stop, CHUNK):
+        yield begin, min(begin + CHUNK, stop)
+
+
+def _over_spans(run: Callable[[int, int], T], n_samples: int, n_threads: int | None) -> Iterator[T]:
+    """Yield run(start, stop) for each span of rows, in order."""
+    n_chunks = -(-n_samples // CHUNK)
+    span = CHUNK * max(1, -(-n_chunks // _MAX_SPANS))
+    starts = range(0, n_samples, span)
+    stops = [min(start + span, n_samples) for start in starts]
+    workers = min(thread_count(n_threads), len(stops))
+    if workers <= 1:
+        yield from map(run, starts, stops)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        yield from pool.map(run, starts, stops)
