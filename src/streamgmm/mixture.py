@@ -91,17 +91,19 @@ class Mixture:
         return mixture
 
     @classmethod
-    def from_kernel_form(cls, log_weights: Array, means: Array, scale: Array, covariance_type: str) -> Mixture:
-        """Return the mixture whose `kernel_form` begins with these arrays."""
-        factor = covariance.get(covariance_type).collapse(scale, means.shape[1])
-        return cls.from_factor(log_weights, means, factor, covariance_type)
+    def from_kernel_form(cls, offset: Array, means: Array, scale: Array, covariance_type: str) -> Mixture:
+        """Return the mixture whose `kernel_form` these arrays are."""
+        kind = covariance.get(covariance_type)
+        log_weights = offset + kind.log_scale(scale)
+        log_weights -= np.logaddexp.reduce(log_weights)
+        return cls.from_factor(log_weights, means, kind.collapse(scale), covariance_type)
 
     def _set(self, log_weights: Array, means: Array, factor: Array, covariance_type: str) -> None:
         for array in (log_weights, means, factor):
             array.flags.writeable = False
         kind = covariance.get(covariance_type)
         scale = kind.expand(factor, *means.shape)
-        form = (log_weights.copy(), means.copy(), scale, kind.log_scale(scale, means.shape[1]))
+        form = (log_weights - kind.log_scale(scale), means.copy(), scale)
         for name, value in (
             ("log_weights", log_weights),
             ("means", means),
@@ -170,9 +172,13 @@ class Mixture:
         covariances = self.kind.n_parameters(n_components, n_features)
         return n_components - 1 + n_components * n_features + covariances
 
-    def kernel_form(self) -> tuple[Array, Array, Array, Array]:
-        """Return (log_weights, means, scale, log_scale) as the kernels take them; not to be changed."""
+    def kernel_form(self) -> tuple[Array, Array, Array]:
+        """Return (offset, means, scale) as the kernels take them (see `kernels`); not to be changed."""
         return self._kernel_form  # type: ignore[attr-defined, no-any-return]
+
+    def kernel_factor(self) -> Array:
+        """Return a copy of the factor for each component, (n_components, n_features, n_features or 1)."""
+        return self.kind.spread(self.factor, *self.means.shape)
 
     def log_prob(self, X: Any, *, n_threads: int | None = None) -> Array:
         """Return log p(x) of each row (n_samples,), in nats."""
@@ -215,13 +221,13 @@ class Mixture:
         weights = self.weights
         labels = rng.choice(self.n_components, size=n_samples, p=weights / weights.sum())
         X = rng.standard_normal((n_samples, self.n_features))
-        scale = self.kernel_form()[2]
+        factor = self.factor
         for k in range(self.n_components):
             rows = labels == k
             if self.kind.has_matrices:
-                X[rows] = self.means[k] + X[rows] @ scale[k].reshape(self.n_features, -1).T
+                X[rows] = self.means[k] + X[rows] @ (factor[k] if factor.ndim == 3 else factor).T
             else:
-                X[rows] = self.means[k] + X[rows] * scale[k]
+                X[rows] = self.means[k] + X[rows] * factor[k]
         return X, labels
 
 

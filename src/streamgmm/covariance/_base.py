@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from streamgmm.kernels import diagonal, m_step, triangular
-from streamgmm.kernels._jit import ACCUMULATE, LOG_JOINT, UPDATE, pointer
+from streamgmm.kernels import m_step
+from streamgmm.kernels._jit import UPDATE, pointer
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -42,11 +42,15 @@ class CovarianceType(ABC):
         """Return scikit-learn's ``precisions_cholesky_``: U with precision U U' (upper triangular)."""
 
     @abstractmethod
-    def expand(self, factor: Array, n_components: int, n_features: int) -> Array:
-        """Return the kernels' form (n_components, n_moments), newly allocated."""
+    def spread(self, factor: Array, n_components: int, n_features: int) -> Array:
+        """Return a factor for each component (n_components, n_features, n_features or 1), newly allocated."""
 
     @abstractmethod
-    def collapse(self, scale: Array, n_features: int) -> Array:
+    def expand(self, factor: Array, n_components: int, n_features: int) -> Array:
+        """Return the kernels' form (n_components, n_features, n_features or 1), newly allocated."""
+
+    @abstractmethod
+    def collapse(self, scale: Array) -> Array:
         """Return the factor whose `expand` is ``scale``."""
 
     @abstractmethod
@@ -54,39 +58,24 @@ class CovarianceType(ABC):
         """Return the number of free parameters in the covariances."""
 
     @abstractmethod
-    def n_moments(self, n_features: int) -> int:
-        """Return the second moments kept for each component."""
+    def scatter(self, scale: Array) -> Array:
+        """Return the covariances or variances, shaped like the kernels' form."""
 
-    @abstractmethod
-    def moments_shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
-        """Return the shape of `Statistics.s2`."""
-
-    @abstractmethod
-    def log_scale(self, scale: Array, n_features: int) -> Array:
-        """Return log det L + n_features / 2 log(2 pi) for each component, from the kernels' form."""
-
-    @abstractmethod
-    def scatter(self, scale: Array, n_features: int) -> Array:
-        """Return the covariances (or variances) in the kernels' form (n_components, n_moments)."""
+    def log_scale(self, scale: Array) -> Array:
+        """Return (log det S + n_features log(2 pi)) / 2 for each component, from the kernels' form."""
+        inverse = scale[:, :, 0] if scale.shape[2] == 1 else np.diagonal(scale, axis1=1, axis2=2)
+        return 0.5 * (scale.shape[1] * np.log(2 * np.pi) - np.log(inverse).sum(axis=1))
 
     @abstractmethod
     def prior_terms(self, n_components: int, degrees_of_freedom: float, scale: Array) -> tuple[float, Array]:
-        """Return the inverse-Wishart prior's row count and its scale in the kernels' form (n_moments,)."""
+        """Return the inverse-Wishart prior's row count and its scale, flat."""
 
     def pool_features(self, variances: Array) -> Array:
         """Return one variance per feature (n_features,) as this type can tell them apart."""
         return variances
 
     @abstractmethod
-    def log_joint(self) -> Any:
-        """Return the compiled function that fills in log joint densities."""
-
-    @abstractmethod
-    def accumulate(self) -> Any:
-        """Return the compiled function that adds up moments."""
-
-    @abstractmethod
-    def em_update(self) -> Any:
+    def em_update(self, has_prior: bool) -> Any:
         """Return the compiled M-step that EM and online EM share."""
 
 
@@ -95,11 +84,8 @@ class Triangular(CovarianceType):
 
     has_matrices = True
 
-    def n_moments(self, n_features: int) -> int:
-        return n_features * n_features
-
-    def moments_shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
-        return (n_components, n_features, n_features)
+    def expand(self, factor: Array, n_components: int, n_features: int) -> Array:
+        return split(self.spread(factor, n_components, n_features))
 
     def covariances(self, factor: Array) -> Array:
         return factor @ np.swapaxes(factor, -1, -2)
@@ -107,22 +93,13 @@ class Triangular(CovarianceType):
     def precisions_cholesky(self, factor: Array) -> Array:
         return np.swapaxes(np.linalg.inv(factor), -1, -2)
 
-    def log_scale(self, scale: Array, n_features: int) -> Array:
-        diagonals = scale[:, :: n_features + 1]
-        return np.log(diagonals).sum(axis=1) + 0.5 * n_features * np.log(2 * np.pi)
+    def scatter(self, scale: Array) -> Array:
+        factors = join(scale)
+        return np.ascontiguousarray(factors @ np.swapaxes(factors, 1, 2))
 
-    def scatter(self, scale: Array, n_features: int) -> Array:
-        factors = scale.reshape(-1, n_features, n_features)
-        return np.ascontiguousarray((factors @ np.swapaxes(factors, 1, 2)).reshape(len(scale), -1))
-
-    def log_joint(self) -> Any:
-        return pointer(triangular.log_joint, LOG_JOINT)
-
-    def accumulate(self) -> Any:
-        return pointer(triangular.accumulate, ACCUMULATE)
-
-    def em_update(self) -> Any:
-        return pointer(m_step.update_triangular, UPDATE)
+    def em_update(self, has_prior: bool) -> Any:
+        apart = not (has_prior or self.pooled)
+        return pointer(m_step.update_full if apart else m_step.update_triangular, UPDATE)
 
 
 class Diagonal(CovarianceType):
@@ -130,11 +107,8 @@ class Diagonal(CovarianceType):
 
     has_matrices = False
 
-    def n_moments(self, n_features: int) -> int:
-        return n_features
-
-    def moments_shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
-        return (n_components, n_features)
+    def expand(self, factor: Array, n_components: int, n_features: int) -> Array:
+        return 1.0 / np.square(self.spread(factor, n_components, n_features))
 
     def factor(self, covariances: Array) -> Array:
         bad = np.argwhere(~(covariances > 0))
@@ -151,20 +125,30 @@ class Diagonal(CovarianceType):
     def precisions_cholesky(self, factor: Array) -> Array:
         return 1.0 / factor
 
-    def log_scale(self, scale: Array, n_features: int) -> Array:
-        return np.log(scale).sum(axis=1) + 0.5 * n_features * np.log(2 * np.pi)
+    def scatter(self, scale: Array) -> Array:
+        return 1.0 / scale
 
-    def scatter(self, scale: Array, n_features: int) -> Array:
-        return np.square(scale)
-
-    def log_joint(self) -> Any:
-        return pointer(diagonal.log_joint, LOG_JOINT)
-
-    def accumulate(self) -> Any:
-        return pointer(diagonal.accumulate, ACCUMULATE)
-
-    def em_update(self) -> Any:
+    def em_update(self, has_prior: bool) -> Any:
         return pointer(m_step.update_diagonal, UPDATE)
+
+
+def split(factor: Array) -> Array:
+    """Return the kernels' form of Cholesky factors (n, n_features, n_features), see `kernels.triangular`."""
+    diagonal = np.diagonal(factor, axis1=1, axis2=2)
+    unit = factor / diagonal[:, np.newaxis, :]
+    scale = unit + np.swapaxes(unit, 1, 2)
+    index = np.arange(factor.shape[1])
+    scale[:, index, index] = 1.0 / np.square(diagonal)
+    return scale
+
+
+def join(scale: Array) -> Array:
+    """Return the Cholesky factors that `split` takes apart."""
+    index = np.arange(scale.shape[1])
+    root = 1.0 / np.sqrt(scale[:, index, index])
+    factor = np.tril(scale, -1) * root[:, np.newaxis, :]
+    factor[:, index, index] = root
+    return factor
 
 
 def cholesky(matrix: Array, what: str) -> Array:

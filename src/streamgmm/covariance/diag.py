@@ -16,11 +16,11 @@ class Diag(Diagonal):
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         return (n_components, n_features)
 
-    def expand(self, factor: Array, n_components: int, n_features: int) -> Array:
-        return factor.copy()
+    def spread(self, factor: Array, n_components: int, n_features: int) -> Array:
+        return factor[:, :, np.newaxis].copy()
 
-    def collapse(self, scale: Array, n_features: int) -> Array:
-        return scale.copy()
+    def collapse(self, scale: Array) -> Array:
+        return 1.0 / np.sqrt(scale[:, :, 0])
 
     def n_parameters(self, n_components: int, n_features: int) -> int:
         return n_components * n_features

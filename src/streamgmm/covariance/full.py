@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._base import Array, Triangular, cholesky
+from ._base import Array, Triangular, cholesky, join
 
 
 class Full(Triangular):
@@ -19,11 +19,11 @@ class Full(Triangular):
     def factor(self, covariances: Array) -> Array:
         return np.stack([cholesky(c, f"`covariances[{k}]`") for k, c in enumerate(covariances)])
 
-    def expand(self, factor: Array, n_components: int, n_features: int) -> Array:
-        return factor.reshape(n_components, -1).copy()
+    def spread(self, factor: Array, n_components: int, n_features: int) -> Array:
+        return factor.copy()
 
-    def collapse(self, scale: Array, n_features: int) -> Array:
-        return np.tril(scale.reshape(-1, n_features, n_features))
+    def collapse(self, scale: Array) -> Array:
+        return join(scale)
 
     def n_parameters(self, n_components: int, n_features: int) -> int:
         return n_components * n_features * (n_features + 1) // 2

@@ -16,11 +16,11 @@ class Spherical(Diagonal):
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         return (n_components,)
 
-    def expand(self, factor: Array, n_components: int, n_features: int) -> Array:
-        return np.repeat(factor[:, np.newaxis], n_features, axis=1)
+    def spread(self, factor: Array, n_components: int, n_features: int) -> Array:
+        return np.repeat(factor, n_features).reshape(n_components, n_features, 1)
 
-    def collapse(self, scale: Array, n_features: int) -> Array:
-        return scale[:, 0].copy()
+    def collapse(self, scale: Array) -> Array:
+        return 1.0 / np.sqrt(scale[:, 0, 0])
 
     def n_parameters(self, n_components: int, n_features: int) -> int:
         return n_components

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._base import Array, Triangular, cholesky
+from ._base import Array, Triangular, cholesky, join
 
 
 class Tied(Triangular):
@@ -19,11 +19,11 @@ class Tied(Triangular):
     def factor(self, covariances: Array) -> Array:
         return cholesky(covariances, "`covariances`")
 
-    def expand(self, factor: Array, n_components: int, n_features: int) -> Array:
-        return np.repeat(factor.reshape(1, -1), n_components, axis=0)
+    def spread(self, factor: Array, n_components: int, n_features: int) -> Array:
+        return np.repeat(factor[np.newaxis], n_components, axis=0)
 
-    def collapse(self, scale: Array, n_features: int) -> Array:
-        return np.tril(scale[0].reshape(n_features, n_features))
+    def collapse(self, scale: Array) -> Array:
+        return join(scale[:1])[0]
 
     def n_parameters(self, n_components: int, n_features: int) -> int:
         return n_features * (n_features + 1) // 2

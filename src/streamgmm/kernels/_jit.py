@@ -3,18 +3,20 @@
 Every compiled function releases the GIL and is cached on disk. ``parallel=True`` is never used: threads come
 from running these functions on spans of rows in a thread pool (see `streamgmm.sweep`).
 
-The loops over rows take the few functions that differ between covariance types and rules as first-class
-functions (`pointer`): numba caches those, while a loop that received a dispatcher would be compiled again by
-every process.
+The loop that learns takes a rule's update as a first-class function (`pointer`): numba caches that, while a
+loop that received a dispatcher would be compiled again by every process.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache, wraps
 from typing import Any, TypeVar
 
 import numba
+import numpy as np
 from numba import types
+from numba.core.typing import Signature
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -27,18 +29,16 @@ integer = types.int64
 vector = types.float64[::1]
 matrix = types.float64[:, ::1]
 
-# (x, n, log_weights, means, scale, log_scale, scratch, out)
-LOG_JOINT = types.void(matrix, integer, vector, matrix, matrix, vector, vector, matrix)
-# (x, n, resp, means, scratch, nk, s1, s2)
-ACCUMULATE = types.void(matrix, integer, matrix, matrix, vector, vector, matrix, matrix)
-# (weight, log_likelihood, step, nk, s1, s2, log_weights, means, scale, log_scale, state, options)
+cube = types.float64[:, :, ::1]
+
+# (weight, log_likelihood, step, nk, s1, s2, offset, means, scale, memory, memory_2, memory_3, options)
 UPDATE = types.void(
-    real, real, real, vector, matrix, matrix, vector, matrix, matrix, vector, vector, vector
+    *(real, real, real, vector, matrix, cube, vector, matrix, cube, vector, matrix, cube, vector)
 )
 
 
 def kernel(function: F) -> F:
-    """Compile a loop whose sums may be reordered (SIMD)."""
+    """Compile a function whose sums may be reordered (SIMD)."""
     return numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_FAST)(function)
 
 
@@ -47,15 +47,43 @@ def exact_kernel(function: F) -> F:
     return numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_EXACT)(function)
 
 
-_POINTERS: dict[Any, Any] = {}
+def inlined(function: F) -> F:
+    """Compile a small function into its callers: passing arrays to it would cost more than its work."""
+    return numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_EXACT, forceinline=True)(
+        function
+    )
 
 
+@cache
 def pointer(function: Any, signature: Any) -> Any:
-    """Compile ``function`` for one signature, once, when it is first needed, as a first-class function."""
-    if function not in _POINTERS:
-        if numba.config.DISABLE_JIT:
-            _POINTERS[function] = function
-        else:
-            options = {key: function.targetoptions[key] for key in ("nogil", "error_model", "fastmath")}
-            _POINTERS[function] = numba.njit(signature, cache=True, **options)(function.py_func)
-    return _POINTERS[function]
+    """Compile a kernel for one signature when it is first needed, to be passed as a first-class function."""
+    if numba.config.DISABLE_JIT:
+        return function
+    options = {key: function.targetoptions[key] for key in ("nogil", "error_model", "fastmath")}
+    return numba.njit(signature, cache=True, **options)(function.py_func)
+
+
+def row_loop(*following: Any) -> Callable[[F], F]:
+    """Compile a loop over float64 and float32 rows; ``following`` are the types of its other arguments.
+
+    The signatures are explicit because only then numba caches a loop that receives first-class functions;
+    they are compiled when the dtype is first met.
+    """
+    arguments = [types.FunctionType(a) if isinstance(a, Signature) else a for a in following]
+    signatures = {
+        np.dtype(np.float64): types.void(types.float64[:, ::1], *arguments),
+        np.dtype(np.float32): types.void(types.float32[:, ::1], *arguments),
+    }
+
+    def decorate(function: Any) -> Any:
+        kernels: dict[Any, Any] = {}
+
+        @wraps(function)
+        def call(X: Any, *rest: Any) -> Any:
+            if X.dtype not in kernels:
+                kernels[X.dtype] = pointer(kernel(function), signatures[X.dtype])
+            return kernels[X.dtype](X, *rest)
+
+        return call
+
+    return decorate

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._jit import exact_kernel
+from ._jit import inlined
 
 _MAGIC = 6755399441055744.0  # 1.5 * 2^52: adding it leaves the rounded integer in the low bits
 _LOG2_E = 1.4426950408889634
@@ -17,7 +17,7 @@ _LN2_LOW = 1.9082149292705877e-10
 _TWO_52 = 4503599627370496.0
 
 
-@exact_kernel
+@inlined
 def exp_nonpositive(x: float) -> float:
     """Return exp(x) for x <= 0; below -708 it is exp(-708), about 3e-308; NaN stays NaN."""
     x = -708.0 if x < -708.0 else x
@@ -42,7 +42,7 @@ def exp_nonpositive(x: float) -> float:
     return p * np.int64(exponent).view(np.float64)
 
 
-@exact_kernel
+@inlined
 def log_positive(x: float) -> float:
     """Return log(x) for a positive, normal, finite x; NaN stays NaN."""
     bits = np.float64(x).view(np.int64)

@@ -1,15 +1,16 @@
 """The loops over rows: one for statistics, one for densities, one that learns.
 
-They cut the rows into blocks, transpose each block into a small buffer as float64, and call the functions
-that differ between covariance types and rules (see `_jit`). Nothing else in the package touches rows.
+They cut the rows into blocks, transpose each block into a small buffer as float64, and hand it to the E-step
+of a block; the loop that learns calls a rule's compiled update after each mini-batch. Nothing else in the
+package touches rows.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ._jit import kernel
-from .elementary import exp_nonpositive, log_positive
+from ._jit import UPDATE, cube, integer, kernel, matrix, row_loop, vector
+from .block import block_statistics, log_joint, normalize, row_statistics
 
 BLOCK = 128
 
@@ -38,55 +39,8 @@ def load_weights(weights, start, n, w):
 
 
 @kernel
-def normalize(n, joint, w, top, log_prob):
-    """Turn the joint log densities into weight times responsibility, in place.
-
-    Fills ``log_prob`` with the rows' log densities and returns their weighted sum. ``top`` is scratch. A row
-    so far away that its density underflows even in logarithms counts as -1e300 instead of NaN.
-    """
-    n_components = joint.shape[0]
-    if n == 1:
-        best = joint[0, 0]
-        for k in range(1, n_components):
-            best = joint[k, 0] if joint[k, 0] > best else best
-        best = -1e300 if best < -1e300 else best
-        total = 0.0
-        for k in range(n_components):
-            joint[k, 0] = exp_nonpositive(joint[k, 0] - best)
-            total += joint[k, 0]
-        factor = w[0] / total
-        for k in range(n_components):
-            joint[k, 0] *= factor
-        log_prob[0] = best + log_positive(total)
-        return w[0] * log_prob[0]
-    for i in range(n):
-        top[i] = -1e300
-    for k in range(n_components):
-        joint_k = joint[k]
-        for i in range(n):
-            top[i] = top[i] if joint_k[i] < top[i] else joint_k[i]
-            log_prob[i] = 0.0
-    for k in range(n_components):
-        joint_k = joint[k]
-        for i in range(n):
-            joint_k[i] = exp_nonpositive(joint_k[i] - top[i])
-            log_prob[i] += joint_k[i]
-    log_likelihood = 0.0
-    for i in range(n):
-        total = log_prob[i]
-        log_prob[i] = top[i] + log_positive(total)
-        top[i] = w[i] / total
-        log_likelihood += w[i] * log_prob[i]
-    for k in range(n_components):
-        joint_k = joint[k]
-        for i in range(n):
-            joint_k[i] *= top[i]
-    return log_likelihood
-
-
-@kernel
 def statistics(
-    X, weights, log_joint, accumulate, log_weights, means, scale, log_scale, nk, s1, s2
+    X, weights, offset, means, scale, nk, s1, s2
 ):
     """Add the rows' sufficient statistics to nk, s1, s2; return (weight, log-likelihood)."""
     n_samples, n_features = X.shape
@@ -103,14 +57,12 @@ def statistics(
         n = min(BLOCK, n_samples - start)
         load(X, start, n, x)
         weight += load_weights(weights, start, n, w)
-        log_joint(x, n, log_weights, means, scale, log_scale, scratch, joint)
-        log_likelihood += normalize(n, joint, w, top, log_prob)
-        accumulate(x, n, joint, means, scratch, nk, s1, s2)
+        log_likelihood += block_statistics(x, n, w, offset, means, scale, scratch, joint, top, log_prob, nk, s1, s2)
     return weight, log_likelihood
 
 
 @kernel
-def densities(X, log_joint, log_weights, means, scale, log_scale, log_prob, resp):
+def densities(X, offset, means, scale, log_prob, resp):
     """Fill log_prob (n_samples,) and, unless it has no rows, resp (n_samples, n_components)."""
     n_samples, n_features = X.shape
     n_components = means.shape[0]
@@ -122,7 +74,7 @@ def densities(X, log_joint, log_weights, means, scale, log_scale, log_prob, resp
     for start in range(0, n_samples, BLOCK):
         n = min(BLOCK, n_samples - start)
         load(X, start, n, x)
-        log_joint(x, n, log_weights, means, scale, log_scale, scratch, joint)
+        log_joint(x, n, offset, means, scale, scratch, joint)
         normalize(n, joint, w, top, log_prob[start : start + n])
         if resp.shape[0] > 0:
             for i in range(n):
@@ -130,27 +82,30 @@ def densities(X, log_joint, log_weights, means, scale, log_scale, log_prob, resp
                     resp[start + i, k] = joint[k, i]
 
 
-@kernel
+@row_loop(
+    *(vector, integer, vector, UPDATE),
+    *(vector, matrix, cube),
+    *(vector, matrix, cube, vector, vector, vector),
+)
 def stream(
     X,
     weights,
     batch_size,
     steps,
-    log_joint,
-    accumulate,
     update,
-    log_weights,
+    offset,
     means,
     scale,
-    log_scale,
-    state,
+    memory,
+    memory_2,
+    memory_3,
     options,
     batch_weight,
     batch_log_likelihood,
 ):
     """Learn from rows in mini-batches: statistics at the old parameters, then one update, again and again.
 
-    The parameters and ``state`` are changed in place; each mini-batch's weight and its log-likelihood before
+    The parameters and the rule's memory are changed in place; each mini-batch's weight and its log-likelihood before
     it was learned are written to ``batch_weight`` and ``batch_log_likelihood`` (n_batches,).  # OUT
     """
     n_samples, n_features = X.shape
@@ -164,22 +119,31 @@ def stream(
     log_prob = np.empty(block)
     nk = np.empty(n_components)
     s1 = np.empty((n_components, n_features))
-    s2 = np.empty((n_components, scale.shape[1]))
+    s2 = np.empty(scale.shape)
+    row = np.empty(n_features)
+    n_moments = scale.shape[2]
     for batch in range(steps.size):
         begin = batch * batch_size
         end = min(n_samples, begin + batch_size)
         weight = 0.0
         log_likelihood = 0.0
-        nk[:] = 0.0
-        s1[:] = 0.0
-        s2[:] = 0.0
-        for start in range(begin, end, block):
-            n = min(block, end - start)
-            load(X, start, n, x)
-            weight += load_weights(weights, start, n, w)
-            log_joint(x, n, log_weights, means, scale, log_scale, scratch, joint)
-            log_likelihood += normalize(n, joint, w, top, log_prob)
-            accumulate(x, n, joint, means, scratch, nk, s1, s2)
+        if batch_size == 1:
+            for a in range(n_features):
+                row[a] = X[batch, a]
+            weight = 1.0 if weights.size == 0 else weights[batch]
+            log_likelihood = row_statistics(row, weight, offset, means, scale, scratch, nk, s1, s2)
+        else:
+            for k in range(n_components):
+                nk[k] = 0.0
+                for a in range(n_features):
+                    s1[k, a] = 0.0
+                    for b in range(n_moments):
+                        s2[k, a, b] = 0.0
+            for start in range(begin, end, block):
+                n = min(block, end - start)
+                load(X, start, n, x)
+                weight += load_weights(weights, start, n, w)
+                log_likelihood += block_statistics(x, n, w, offset, means, scale, scratch, joint, top, log_prob, nk, s1, s2)
         batch_weight[batch] = weight
         batch_log_likelihood[batch] = log_likelihood
         update(
@@ -189,10 +153,12 @@ def stream(
             nk,
             s1,
             s2,
-            log_weights,
+            offset,
             means,
             scale,
-            log_scale,
-            state,
+            memory,
+            memory_2,
+            memory_3,
             options,
         )
+

@@ -1,74 +1,62 @@
 """Kernels for components with a triangular factor (`full`, and `tied` repeated for each component).
 
 A block of rows arrives transposed, ``x`` (n_features, block), so that the inner loops run over rows and use
-SIMD. A factor is the lower triangular L of S = L L', stored row by row in ``scale`` (n_components,
-n_features^2). A block of one row has loops of its own: for it the start of a SIMD loop would cost more than
-the row.
+SIMD. A covariance is factored as S = L D L' with a unit lower triangular L: ``scale`` (n_components,
+n_features, n_features) holds L below the diagonal, L' above it, and 1 / D on it, which leaves neither square
+roots nor divisions to the loops over rows. A single
+row has a function of its own, since for it the start of a SIMD loop would cost more than the row.
 """
 
 from __future__ import annotations
 
-from ._jit import kernel
+import numpy as np
+
+from ._jit import inlined, kernel
 
 
 @kernel
-def log_joint(x, n, log_weights, means, scale, log_scale, scratch, out):
+def log_joint(x, n, offset, means, scale, scratch, out):
     """Compute log(weight_k N(x_i; mu_k, S_k)) for a block of rows.
 
     Parameters
     ----------
     x : (n_features, block), the rows, transposed
     n : number of rows
-    log_weights, log_scale : (n_components,); log_scale = log det L + n_features / 2 log(2 pi)
+    offset : (n_components,), log weight - (log det S + n_features log(2 pi)) / 2
     means : (n_components, n_features)
-    scale : (n_components, n_features^2)
+    scale : (n_components, n_features, n_features)
     scratch : (at least n_features * block,)
     out : (n_components, block)  # OUT
     """
     n_components, n_features = means.shape
-    if n == 1:
-        for k in range(n_components):
-            quadratic = 0.0
-            for a in range(n_features):
-                row = a * n_features
-                z = x[a, 0] - means[k, a]
-                for b in range(a):
-                    z -= scale[k, row + b] * scratch[b]
-                z /= scale[k, row + a]
-                scratch[a] = z
-                quadratic += z * z
-            out[k, 0] = (log_weights[k] - log_scale[k]) - 0.5 * quadratic
-        return
     block = x.shape[1]
     for k in range(n_components):
         log_prob = out[k]
-        start = log_weights[k] - log_scale[k]
+        start = offset[k]
         for i in range(n):
             log_prob[i] = start
         for a in range(n_features):
-            row = a * n_features
             mean = means[k, a]
-            inverse = 1.0 / scale[k, row + a]
+            half = 0.5 * scale[k, a, a]
             x_a = x[a]
             z_a = scratch[a * block : a * block + n]
             if a == 0:
                 for i in range(n):
-                    z_a[i] = (x_a[i] - mean) * inverse
-                    log_prob[i] -= 0.5 * z_a[i] * z_a[i]
+                    z_a[i] = x_a[i] - mean
+                    log_prob[i] -= half * (z_a[i] * z_a[i])
                 continue
             if a == 1:
-                l_0 = scale[k, row]
+                l_0 = scale[k, a, 0]
                 z_0 = scratch[:n]
                 for i in range(n):
-                    z_a[i] = (x_a[i] - mean - l_0 * z_0[i]) * inverse
-                    log_prob[i] -= 0.5 * z_a[i] * z_a[i]
+                    z_a[i] = x_a[i] - mean - l_0 * z_0[i]
+                    log_prob[i] -= half * (z_a[i] * z_a[i])
                 continue
             for i in range(n):
                 z_a[i] = x_a[i] - mean
             b = 0
             while b + 4 <= a:
-                l_0, l_1 = scale[k, row + b], scale[k, row + b + 1]
-                l_2, l_3 = scale[k, row + b + 2], scale[k, row + b + 3]
+                l_0, l_1, l_2, l_3 = scale[k, a, b], scale[k, a, b + 1], scale[k, a, b + 2], scale[k, a, b + 3]
                 z_0 = scratch[b * block : b * block + n]
                 z_1 = scratch[(b + 1) * block : (b + 1) * block + n]
                 z_2 = scratch[(b + 2) * block : (b + 2) * block + n]
@@ -77,14 +65,13 @@ def log_joint(x, n, log_weights, means, scale, log_scale, scratch, out):
                     z_a[i] -= (l_0 * z_0[i] + l_1 * z_1[i]) + (l_2 * z_2[i] + l_3 * z_3[i])
                 b += 4
             while b < a:
-                l_0 = scale[k, row + b]
+                l_0 = scale[k, a, b]
                 z_0 = scratch[b * block : b * block + n]
                 for i in range(n):
                     z_a[i] -= l_0 * z_0[i]
                 b += 1
             for i in range(n):
-                z_a[i] *= inverse
-                log_prob[i] -= 0.5 * z_a[i] * z_a[i]
+                log_prob[i] -= half * (z_a[i] * z_a[i])
 
 
 @kernel
@@ -100,23 +87,9 @@ def accumulate(x, n, resp, means, scratch, nk, s1, s2):
     scratch : (at least (n_features + 2) * block,)
     nk : (n_components,)  # OUT
     s1 : (n_components, n_features)  # OUT
-    s2 : (n_components, n_features^2)  # OUT
+    s2 : (n_components, n_features, n_features)  # OUT
     """
     n_components, n_features = means.shape
-    if n == 1:
-        for k in range(n_components):
-            r = resp[k, 0]
-            nk[k] += r
-            if r < 1e-16:
-                continue
-            for a in range(n_features):
-                y = x[a, 0] - means[k, a]
-                scratch[a] = y
-                u = r * y
-                s1[k, a] += u
-                for b in range(a + 1):
-                    s2[k, a * n_features + b] += u * scratch[b]
-        return
     block = x.shape[1]
     r = scratch[n_features * block : n_features * block + n]
     u = scratch[(n_features + 1) * block : (n_features + 1) * block + n]
@@ -150,7 +123,6 @@ def accumulate(x, n, resp, means, scratch, nk, s1, s2):
                 for i in range(n):
                     y_a[i] = x_a[i] - mean
         for a in range(n_features):
-            row = a * n_features
             y_a = scratch[a * block : a * block + n]
             total = 0.0
             for i in range(m):
@@ -169,15 +141,52 @@ def accumulate(x, n, resp, means, scratch, nk, s1, s2):
                     t_1 += u[i] * y_1[i]
                     t_2 += u[i] * y_2[i]
                     t_3 += u[i] * y_3[i]
-                s2[k, row + b] += t_0
-                s2[k, row + b + 1] += t_1
-                s2[k, row + b + 2] += t_2
-                s2[k, row + b + 3] += t_3
+                s2[k, a, b] += t_0
+                s2[k, a, b + 1] += t_1
+                s2[k, a, b + 2] += t_2
+                s2[k, a, b + 3] += t_3
                 b += 4
             while b < a + 1:
                 y_0 = scratch[b * block : b * block + n]
                 t_0 = 0.0
                 for i in range(m):
                     t_0 += u[i] * y_0[i]
-                s2[k, row + b] += t_0
+                s2[k, a, b] += t_0
                 b += 1
+
+
+@inlined
+def row_statistics(x, w, offset, means, scale, z, nk, s1, s2):
+    """Write the statistics of one row x (n_features,) of weight w; return its log-likelihood.
+
+    ``z`` (n_features,) is scratch. Until its responsibility is known, nk[k] holds a component's joint log
+    density and s1[k] the row's distance from the mean.
+    """
+    n_components, n_features = means.shape
+    best = -1e300
+    for k in range(n_components):
+        for a in range(n_features):
+            y = x[a] - means[k, a]
+            s1[k, a] = y
+            z[a] = y
+        quadratic = 0.0
+        for b in range(n_features):
+            z_b = z[b]
+            quadratic += z_b * z_b * scale[k, b, b]
+            for a in range(b + 1, n_features):
+                z[a] -= scale[k, b, a] * z_b
+        nk[k] = offset[k] - 0.5 * quadratic
+        best = nk[k] if nk[k] > best else best
+    total = 0.0
+    for k in range(n_components):
+        nk[k] = np.exp(nk[k] - best)
+        total += nk[k]
+    factor = w / total
+    for k in range(n_components):
+        nk[k] *= factor
+        for a in range(n_features - 1, -1, -1):
+            u = nk[k] * s1[k, a]
+            for b in range(a + 1):
+                s2[k, a, b] = u * s1[k, b]
+            s1[k, a] = u
+    return w * (best + np.log(total))

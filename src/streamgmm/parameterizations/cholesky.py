@@ -73,22 +73,21 @@ class Cholesky(Parameterization):
 
     def gradient(self, statistics: Statistics, mixture: Mixture) -> Array:
         """Return d log-likelihood / d theta; no matrix is inverted."""
-        log_weights, means, scale, _ = mixture.kernel_form()
-        n_components, n_features = means.shape
+        factor = mixture.kernel_factor()
         gradient = np.zeros(len(self.pack(mixture)))
         fill = cholesky.gradient_triangular if mixture.kind.has_matrices else cholesky.gradient_diagonal
         fill(
             float(statistics.weight),
             0.0,
-            statistics.nk.copy(),
-            statistics.s1.copy(),
-            np.ascontiguousarray(statistics.s2).reshape(n_components, -1).copy(),
-            log_weights,
-            means,
-            scale,
-            priors.options(mixture.kind, n_components, n_features),
-            np.zeros(scale.shape[1]),
+            statistics.nk,
+            statistics.s1,
+            statistics.s2.reshape(factor.shape),
+            mixture.log_weights[np.newaxis],
+            mixture.means,
+            factor,
+            priors.options(mixture.kind, mixture.n_components, mixture.n_features),
             gradient,
+            0,
         )
         return gradient
 

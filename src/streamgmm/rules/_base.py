@@ -25,7 +25,7 @@ class RuleState(NamedTuple):
         The time at which learning began.
     batch_size : int
         Rows in a full mini-batch.
-    values : ndarray
+    memory : tuple of three ndarrays, of 1, 2 and 3 dimensions
         The rule's memory, as its compiled update keeps it.
     options : ndarray
         Regularization and prior (see `streamgmm.priors.options`).
@@ -34,13 +34,13 @@ class RuleState(NamedTuple):
     t: float
     start: float
     batch_size: int
-    values: Array
+    memory: tuple[Array, Array, Array]
     options: Array
 
     @property
     def n_refused(self) -> int:
         """How many mini-batches were passed over because their statistics were not finite."""
-        return int(self.values[REFUSED])
+        return int(self.memory[0][REFUSED])
 
 
 class Rule(ABC):
@@ -49,12 +49,12 @@ class Rule(ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def _memory(self, mixture: Mixture, n_rows: float) -> Array:
+    def _memory(self, mixture: Mixture, n_rows: float) -> tuple[Array, Array, Array]:
         """Return the compiled update's memory at the start."""
 
     @abstractmethod
-    def compiled(self, kind: CovarianceType) -> Any:
-        """Return the compiled update for a covariance type."""
+    def compiled(self, kind: CovarianceType, options: Array) -> Any:
+        """Return the compiled update for a covariance type, with or without a prior."""
 
     @abstractmethod
     def steps(self, t: Array, fraction: Array, *, start: float, batch_size: int) -> Array:
@@ -97,21 +97,20 @@ class Rule(ABC):
         one = np.ones(1)
         step = self.steps(one * state.t, one, start=state.start, batch_size=state.batch_size)[0]
         parameters = tuple(array.copy() for array in mixture.kernel_form())
-        values = state.values.copy()
-        n_components, n_features = mixture.means.shape
-        self.compiled(mixture.kind)(
+        memory = tuple(array.copy() for array in state.memory)
+        self.compiled(mixture.kind, state.options)(
             float(statistics.weight),
             float(statistics.log_likelihood),
             float(step),
             statistics.nk.copy(),
             statistics.s1.copy(),
-            np.ascontiguousarray(statistics.s2).reshape(n_components, -1).copy(),
+            statistics.s2.reshape(parameters[2].shape).copy(),
             *parameters,
-            values,
+            *memory,
             state.options,
         )
-        learned = Mixture.from_kernel_form(*parameters[:3], mixture.covariance_type)
-        return learned, state._replace(t=state.t + 1.0, values=values)
+        learned = Mixture.from_kernel_form(*parameters, mixture.covariance_type)
+        return learned, state._replace(t=state.t + 1.0, memory=memory)
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())

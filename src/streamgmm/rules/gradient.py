@@ -52,14 +52,12 @@ class GradientAscent(Rule):
             learning_rate = Constant(float(learning_rate))
         self.learning_rate = learning_rate
 
-    def _memory(self, mixture: Mixture, n_rows: float) -> Array:
-        parameterization = parameterizations.get(self.parameterization)
-        header = np.zeros(HEADER)
-        header[WINDOW] = n_rows
-        size = mixture.kind.n_moments(mixture.n_features) + len(parameterization.pack(mixture))
-        return np.concatenate([header, np.zeros(size)])
+    def _memory(self, mixture: Mixture, n_rows: float) -> tuple[Array, Array, Array]:
+        memory = np.zeros(HEADER + len(parameterizations.get(self.parameterization).pack(mixture)))
+        memory[WINDOW] = n_rows
+        return memory, mixture.log_weights[np.newaxis].copy(), mixture.kernel_factor()
 
-    def compiled(self, kind: CovarianceType) -> Any:
+    def compiled(self, kind: CovarianceType, options: Array) -> Any:
         """Return the compiled step."""
         return parameterizations.get(self.parameterization).step(kind)
 

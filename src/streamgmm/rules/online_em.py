@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from streamgmm.covariance import CovarianceType
-from streamgmm.kernels.m_step import HEADER, WINDOW
+from streamgmm.kernels.m_step import HAS_PRIOR, HEADER, WINDOW
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
@@ -41,17 +41,16 @@ class OnlineEM(Rule):
     def __init__(self, schedule: Schedule | None = None) -> None:
         self.schedule = PowerDecay() if schedule is None else schedule
 
-    def _memory(self, mixture: Mixture, n_rows: float) -> Array:
-        log_weights, means, scale, _ = mixture.kernel_form()
-        scatter = mixture.kind.scatter(scale, mixture.n_features)
-        header = np.zeros(HEADER)
-        header[WINDOW] = n_rows or 1.0
-        scratch = np.zeros(mixture.n_features)
-        return np.concatenate([header, np.exp(log_weights), means.ravel(), scatter.ravel(), scratch])
+    def _memory(self, mixture: Mixture, n_rows: float) -> tuple[Array, Array, Array]:
+        _, means, scale = mixture.kernel_form()
+        memory = np.zeros(HEADER + mixture.n_components)
+        memory[WINDOW] = n_rows or 1.0
+        memory[HEADER:] = mixture.weights
+        return memory, means.copy(), mixture.kind.scatter(scale)
 
-    def compiled(self, kind: CovarianceType) -> Any:
+    def compiled(self, kind: CovarianceType, options: Array) -> Any:
         """Return the compiled M-step."""
-        return kind.em_update()
+        return kind.em_update(has_prior=bool(options[HAS_PRIOR]))
 
     def steps(self, t: Array, fraction: Array, *, start: float, batch_size: int) -> Array:
         """Return the gains; a fraction f of a mini-batch gets 1 - (1 - g)^f."""

@@ -1,0 +1,73 @@
+"""The E-step of one block of rows, for either family of covariances."""
+
+from __future__ import annotations
+
+from . import diagonal, triangular
+from ._jit import kernel
+from .elementary import exp_nonpositive, log_positive
+
+
+@kernel
+def normalize(n, joint, w, top, log_prob):
+    """Turn the joint log densities into weight times responsibility, in place.
+
+    Fills ``log_prob`` with the rows' log densities and returns their weighted sum. ``top`` is scratch. A row
+    so far away that its density underflows even in logarithms counts as -1e300 instead of NaN.
+    """
+    n_components = joint.shape[0]
+    for i in range(n):
+        top[i] = -1e300
+    for k in range(n_components):
+        joint_k = joint[k]
+        for i in range(n):
+            top[i] = top[i] if joint_k[i] < top[i] else joint_k[i]
+            log_prob[i] = 0.0
+    for k in range(n_components):
+        joint_k = joint[k]
+        for i in range(n):
+            joint_k[i] = exp_nonpositive(joint_k[i] - top[i])
+            log_prob[i] += joint_k[i]
+    log_likelihood = 0.0
+    for i in range(n):
+        total = log_prob[i]
+        log_prob[i] = top[i] + log_positive(total)
+        top[i] = w[i] / total
+        log_likelihood += w[i] * log_prob[i]
+    for k in range(n_components):
+        joint_k = joint[k]
+        for i in range(n):
+            joint_k[i] *= top[i]
+    return log_likelihood
+
+
+@kernel
+def log_joint(x, n, offset, means, scale, scratch, out):
+    """Fill out (n_components, block) with the rows' joint log densities."""
+    if scale.shape[2] == 1:
+        diagonal.log_joint(x, n, offset, means, scale, scratch, out)
+    else:
+        triangular.log_joint(x, n, offset, means, scale, scratch, out)
+
+
+@kernel
+def block_statistics(x, n, w, offset, means, scale, scratch, joint, top, log_prob, nk, s1, s2):
+    """Add a block's statistics to nk, s1, s2 and return its log-likelihood.
+
+    ``w`` (block,) are the row weights; ``joint`` (n_components, block), ``top`` and ``log_prob`` (block,) and
+    ``scratch``, at least (n_features + 2) blocks long, are working space.
+    """
+    log_joint(x, n, offset, means, scale, scratch, joint)
+    log_likelihood = normalize(n, joint, w, top, log_prob)
+    if scale.shape[2] == 1:
+        diagonal.accumulate(x, n, joint, means, scratch, nk, s1, s2)
+    else:
+        triangular.accumulate(x, n, joint, means, scratch, nk, s1, s2)
+    return log_likelihood
+
+
+@kernel
+def row_statistics(x, w, offset, means, scale, z, nk, s1, s2):
+    """Write the statistics of one row x (n_features,) of weight w; return its log-likelihood."""
+    if scale.shape[2] == 1:
+        return diagonal.row_statistics(x, w, offset, means, scale, nk, s1, s2)
+    return triangular.row_statistics(x, w, offset, means, scale, z, nk, s1, s2)
