@@ -2,11 +2,48 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from . import parameterizations, rules
 from .mixture import Mixture
 from .statistics import Statistics
 from .sweep import e_step
 
+if TYPE_CHECKING:
+    from . import datasets
+    from .estimators import OnlineGaussianMixture
+    from .persistence import load, save
+
 __version__ = "0.1.0"
 
-__all__ = ["Mixture", "Statistics", "e_step", "parameterizations", "rules"]
+__all__ = [
+    "Mixture",
+    "OnlineGaussianMixture",
+    "Statistics",
+    "datasets",
+    "e_step",
+    "load",
+    "parameterizations",
+    "rules",
+    "save",
+]
+
+# Imported when first asked for, since scikit-learn takes longer to import than the rest together.
+_LATER = {
+    "OnlineGaussianMixture": "streamgmm.estimators",
+    "load": "streamgmm.persistence",
+    "save": "streamgmm.persistence",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
+    if name == "datasets":
+        return import_module("streamgmm.datasets")
+    raise AttributeError(f"module 'streamgmm' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -96,21 +96,37 @@ class Rule(ABC):
             raise ValueError("`statistics` must be centered at the means of `mixture`: call `recenter`")
         one = np.ones(1)
         step = self.steps(one * state.t, one, start=state.start, batch_size=state.batch_size)[0]
-        parameters = tuple(array.copy() for array in mixture.kernel_form())
-        memory = tuple(array.copy() for array in state.memory)
-        self.compiled(mixture.kind, state.options)(
+        parameters, memory = self.apply(statistics, step, mixture.kernel_form(), state, mixture.kind)
+        learned = Mixture.from_kernel_form(*parameters, mixture.covariance_type)
+        return learned, state._replace(t=state.t + 1.0, memory=memory)
+
+    def apply(
+        self,
+        statistics: Statistics,
+        step: float,
+        parameters: tuple[Array, Array, Array],
+        state: RuleState,
+        kind: CovarianceType,
+    ) -> tuple[tuple[Array, Array, Array], tuple[Array, Array, Array]]:
+        """Return parameters, in the kernels' form, and memory after a step of this size."""
+        offset, means, scale = (array.copy() for array in parameters)
+        memory, memory_2, memory_3 = (array.copy() for array in state.memory)
+        self.compiled(kind, state.options)(
             float(statistics.weight),
             float(statistics.log_likelihood),
             float(step),
             statistics.nk.copy(),
             statistics.s1.copy(),
-            statistics.s2.reshape(parameters[2].shape).copy(),
-            *parameters,
-            *memory,
+            statistics.s2.reshape(scale.shape).copy(),
+            offset,
+            means,
+            scale,
+            memory,
+            memory_2,
+            memory_3,
             state.options,
         )
-        learned = Mixture.from_kernel_form(*parameters, mixture.covariance_type)
-        return learned, state._replace(t=state.t + 1.0, memory=memory)
+        return (offset, means, scale), (memory, memory_2, memory_3)
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())

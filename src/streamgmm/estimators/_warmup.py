@@ -1,0 +1,148 @@
+"""The first rows of a stream: kept, and fitted by EM, until there are enough of them to go online."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+
+from streamgmm import covariance, priors
+from streamgmm.fit.batch import BatchResult, fit_em
+from streamgmm.fit.initialize import feature_moments, initialize, typical
+from streamgmm.priors import ConjugatePrior
+from streamgmm.statistics import Array
+
+_TOL = 1e-6
+_MAX_ITER = 500
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What of an estimator's parameters the start depends on."""
+
+    n_components: int
+    covariance_type: str
+    init_params: str
+    weights_init: Any
+    means_init: Any
+    precisions_init: Any
+    reg_covar: float | None
+    prior: str | ConjugatePrior | None
+    seed: int
+    n_threads: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class WarmUp:
+    """Rows kept so far, and, when it is asked for, the mixture fitted to them.
+
+    The fit depends on the rows alone, not on when it was asked for.
+    """
+
+    settings: Settings
+    X: Array
+    weights: Array
+
+    def add(self, X: Array, weights: Array) -> WarmUp:
+        """Return a warm-up with these rows too."""
+        if len(weights) != len(self.weights) or len(weights):
+            old = self.weights if len(self.weights) else np.ones(len(self.X))
+            new = weights if len(weights) else np.ones(len(X))
+            merged = np.concatenate([old, new])
+        else:
+            merged = weights
+        return replace(self, X=np.concatenate([self.X, X]), weights=merged)
+
+    @property
+    def n_distinct(self) -> int:
+        """Number of distinct rows with a positive weight."""
+        X = self.X[self.weights > 0] if len(self.weights) else self.X
+        return len(np.unique(X, axis=0))
+
+    @property
+    def shortage(self) -> str | None:
+        """Say what is missing if there are fewer distinct rows than components."""
+        n_components = self.settings.n_components
+        if self.n_distinct >= n_components:
+            return None
+        return (
+            f"{n_components} components need at least {n_components} distinct rows of positive weight, "
+            f"got {self.n_distinct} in n_samples={len(self.X)} rows"
+        )
+
+    @cached_property
+    def options(self) -> Array:
+        """Regularization and prior for the rules that follow."""
+        return self._options(self.settings.prior)
+
+    def _options(self, prior: str | ConjugatePrior | None) -> Array:
+        mean, scatter = feature_moments(self.X, self.weights)
+        variances = np.diag(scatter)
+        constant = np.ptp(self.X, axis=0) == 0
+        variances = np.where(constant, typical(np.sqrt(variances[~constant])) ** 2, variances)
+        settings = self.settings
+        floor = 1e-6 * variances if settings.reg_covar is None else np.full(len(mean), settings.reg_covar)
+        if prior == "weak":
+            prior = priors.weak_prior(mean, scatter, settings.n_components)
+        kind = covariance.get(settings.covariance_type)
+        return priors.options(kind, settings.n_components, len(mean), floor, prior)
+
+    @cached_property
+    def result(self) -> BatchResult:
+        """EM's fit of the rows; with few rows and no prior, of the posterior under the weak prior."""
+        if self.shortage:
+            raise NotFittedError(self.shortage)
+        settings = self.settings
+        start = initialize(
+            self.X,
+            self.weights,
+            settings.n_components,
+            settings.covariance_type,
+            init_params=settings.init_params,
+            random_state=np.random.RandomState(settings.seed),
+            weights_init=settings.weights_init,
+            means_init=settings.means_init,
+            precisions_init=settings.precisions_init,
+        )
+        few = len(self.X) < 10 * (self.X.shape[1] + 1) * settings.n_components
+        options = self._options("weak") if few and settings.prior is None else self.options
+        result = fit_em(
+            start,
+            self.X,
+            self.weights if len(self.weights) else None,
+            options=options,
+            tol=_TOL,
+            max_iter=_MAX_ITER,
+            n_threads=settings.n_threads,
+        )
+        self._warn(result)
+        return result
+
+    def _warn(self, result: BatchResult) -> None:
+        constant = np.flatnonzero(np.ptp(self.X, axis=0) == 0)
+        if len(constant) and len(self.X) > 1:
+            warnings.warn(
+                f"constant columns in the first {len(self.X)} rows: {constant.tolist()}; each is given a small "
+                "variance (`reg_covar`), and tells the components apart by it alone",
+                UserWarning,
+                stacklevel=2,
+            )
+        if 2 * self.n_distinct <= len(self.X) and len(self.X) > 1:
+            values, counts = np.unique(self.X, axis=0, return_counts=True)
+            most = int(np.argmax(counts))
+            warnings.warn(
+                f"duplicate rows: only {self.n_distinct} of the first {len(self.X)} rows are distinct; "
+                f"{values[most].tolist()} occurs {counts[most]} times",
+                UserWarning,
+                stacklevel=2,
+            )
+        if not result.converged:
+            warnings.warn(
+                f"EM on the first {len(self.X)} rows did not converge in {_MAX_ITER} iterations",
+                ConvergenceWarning,
+                stacklevel=2,
+            )

@@ -1,0 +1,466 @@
+"""OnlineGaussianMixture: scikit-learn's interface to a mixture that learns from a stream."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, DensityMixin, _fit_context
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from streamgmm import covariance, rules
+from streamgmm.fit.initialize import METHODS
+from streamgmm.fit.stream import Learner
+from streamgmm.mixture import Mixture
+from streamgmm.priors import ConjugatePrior
+from streamgmm.rules import Rule
+from streamgmm.statistics import Array
+from streamgmm.sweep import as_weights
+
+from ._history import History
+from ._warmup import Settings, WarmUp
+
+_DTYPES = (np.float64, np.float32)
+
+
+class OnlineGaussianMixture(DensityMixin, BaseEstimator):
+    """Gaussian mixture that learns from rows as they come.
+
+    The first ``init_size`` rows are kept and fitted by EM; from then on each mini-batch changes the mixture
+    once and is forgotten. Rows are learned in the order in which they come: shuffle sorted data.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
+    rule : str or Rule, default="online-em"
+        How the mixture changes: a name from `streamgmm.rules.names` or a rule object.
+    batch_size : int, default=256
+        Rows in a mini-batch; 1 learns row by row.
+    max_epochs : int, default=1
+        Passes that `fit` makes over its rows.
+    init_size : int, optional
+        Rows for the start, rounded up to whole mini-batches; by default 1000, or 40 for each component, or
+        4 for each mean parameter, whichever is most.
+    init_params : {"k-means++", "kmeans", "random", "random_from_data"}, default="k-means++"
+    weights_init : array-like of shape (n_components,), optional
+    means_init : array-like of shape (n_components, n_features), optional
+    precisions_init : array-like, optional
+        Inverse covariances, in the shape of the covariance type.
+    reg_covar : float, optional
+        Variance added to each feature; by default 1e-6 of the feature's variance in the first rows, so that
+        rescaling the data rescales the model.
+    prior : {None, "weak"} or ConjugatePrior, default=None
+        "weak" is mclust's conjugate prior, scaled to the first rows. With None, it still holds a model of
+        fewer than 10 (n_features + 1) rows for each component.
+    random_state : int, RandomState instance or None, default=None
+    n_threads : int, optional
+        All cores by default; results do not depend on it.
+    verbose : int, default=0
+        1 prints a line after each pass of `fit`.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+    means_ : ndarray of shape (n_components, n_features)
+    covariances_, precisions_, precisions_cholesky_ : ndarray
+        In scikit-learn's shapes.
+    converged_ : bool
+        Whether the last quarter of `history_` is no better than the quarter before by more than 0.001 nats a
+        row and two standard errors; for a model that is still EM's, whether EM converged.
+    n_iter_ : int
+        Updates made online; for a model that is still EM's, EM's iterations.
+    lower_bound_ : float
+        Mean prequential log-likelihood of the last tenth of `history_`, in nats a row; for a model that is
+        still EM's, its log-likelihood.
+    history_ : ndarray
+        Mean log-likelihood of a row of each mini-batch, computed before the mini-batch was learned. A long
+        history is thinned: each entry then stands for ``history_every_`` mini-batches.
+    history_every_ : int
+    history_rows_ : ndarray
+        Rows seen when each entry of `history_` was complete.
+    n_samples_seen_ : int
+    n_refused_ : int
+        Mini-batches passed over because their statistics were not finite (a warning tells of them).
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streamgmm import OnlineGaussianMixture
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(-4, 1, (5000, 1)), rng.normal(4, 1, (5000, 1))])
+    >>> rng.shuffle(X)
+    >>> model = OnlineGaussianMixture(2, random_state=0)
+    >>> for start in range(0, 10000, 512):
+    ...     model = model.partial_fit(X[start : start + 512])
+    >>> np.sort(model.means_.ravel()).round(1)
+    array([-4.,  4.])
+    >>> model.predict([[-3.0]]) == model.predict([[-5.0]])
+    array([ True])
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "covariance_type": [StrOptions(set(covariance.names()))],
+        "rule": [StrOptions(set(rules.names())), Rule],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "init_size": [Interval(Integral, 1, None, closed="left"), None],
+        "init_params": [StrOptions(set(METHODS))],
+        "weights_init": ["array-like", None],
+        "means_init": ["array-like", None],
+        "precisions_init": ["array-like", None],
+        "reg_covar": [Interval(Real, 0, None, closed="left"), None],
+        "prior": [StrOptions({"weak"}), ConjugatePrior, None],
+        "random_state": ["random_state"],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        covariance_type: str = "full",
+        rule: str | Rule = "online-em",
+        batch_size: int = 256,
+        max_epochs: int = 1,
+        init_size: int | None = None,
+        init_params: str = "k-means++",
+        weights_init: Any = None,
+        means_init: Any = None,
+        precisions_init: Any = None,
+        reg_covar: float | None = None,
+        prior: str | ConjugatePrior | None = None,
+        random_state: Any = None,
+        n_threads: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.rule = rule
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.init_size = init_size
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.means_init = means_init
+        self.precisions_init = precisions_init
+        self.reg_covar = reg_covar
+        self.prior = prior
+        self.random_state = random_state
+        self.n_threads = n_threads
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> OnlineGaussianMixture:
+        """Learn from rows, from the start, in ``max_epochs`` passes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : ignored
+        sample_weight : array-like of shape (n_samples,), optional
+            Not negative; a weight of 0 is the row left out.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For bad rows or weights, or fewer distinct rows than components. The estimator stays as it was.
+        """
+        with self._all_or_nothing():
+            X, weights = self._check(X, sample_weight, reset=True)
+            progress = self._begin(X.shape[1])
+            for epoch in range(self.max_epochs):
+                progress = progress.learn(X, weights)
+                if isinstance(progress.stage, WarmUp):
+                    break
+                if self.verbose:
+                    print(f"pass {epoch + 1}: {progress.lower_bound:.6f} nats a row")
+            if isinstance(progress.stage, WarmUp):
+                if progress.stage.shortage:
+                    raise ValueError(progress.stage.shortage)
+                _ = progress.mixture
+            self._progress = progress
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> OnlineGaussianMixture:
+        """Learn from more rows.
+
+        Calls of any multiple of ``batch_size`` rows give the same model, bit for bit; a rest of fewer rows is
+        learned at once, as a fraction of a mini-batch.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : ignored
+        sample_weight : array-like of shape (n_samples,), optional
+            Not negative; a weight of 0 is the row left out.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For bad rows or weights, or if ``n_components`` rows or more leave fewer distinct rows than
+            components. The estimator stays as it was.
+        """
+        with self._all_or_nothing():
+            first = not hasattr(self, "_progress")
+            X, weights = self._check(X, sample_weight, reset=first)
+            progress = self._begin(X.shape[1]) if first else self._progress
+            progress = progress.learn(X, weights)
+            if isinstance(progress.stage, WarmUp) and len(X) >= self.n_components and progress.stage.shortage:
+                raise ValueError(progress.stage.shortage)
+            self._progress = progress
+        return self
+
+    def score_samples(self, X: Any) -> Array:
+        """Return the log density of each row (n_samples,), in nats."""
+        return self._mixture().log_prob(self._check_reading(X), n_threads=self.n_threads)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the mean log density of the rows, in nats."""
+        log_prob = self.score_samples(X)
+        if sample_weight is None:
+            return float(log_prob.mean())
+        return float(np.average(log_prob, weights=as_weights(sample_weight, len(log_prob))))
+
+    def predict(self, X: Any) -> np.ndarray[Any, np.dtype[np.intp]]:
+        """Return the most probable component of each row (n_samples,)."""
+        return np.argmax(self.predict_proba(X), axis=1)
+
+    def predict_proba(self, X: Any) -> Array:
+        """Return the responsibilities (n_samples, n_components)."""
+        return self._mixture().responsibilities(self._check_reading(X), n_threads=self.n_threads)
+
+    def fit_predict(
+        self, X: Any, y: Any = None, sample_weight: Any = None
+    ) -> np.ndarray[Any, np.dtype[np.intp]]:
+        """Learn from rows and return the most probable component of each."""
+        return self.fit(X, y, sample_weight).predict(X)
+
+    def sample(self, n_samples: int = 1) -> tuple[Array, np.ndarray[Any, np.dtype[np.intp]]]:
+        """Draw rows and the components they came from."""
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        return self._mixture().sample(n_samples, int(seed))
+
+    def bic(self, X: Any) -> float:
+        """Return the Bayesian information criterion on rows (the lower, the better)."""
+        log_prob = self.score_samples(X)
+        return float(-2 * log_prob.sum() + self._mixture().n_parameters * np.log(len(log_prob)))
+
+    def aic(self, X: Any) -> float:
+        """Return Akaike's information criterion on rows (the lower, the better)."""
+        return float(-2 * self.score_samples(X).sum() + 2 * self._mixture().n_parameters)
+
+    def to_mixture(self) -> Mixture:
+        """Return the mixture learned so far."""
+        return self._mixture()
+
+    @property
+    def weights_(self) -> Array:  # noqa: D102
+        return self._mixture().weights
+
+    @property
+    def means_(self) -> Array:  # noqa: D102
+        return self._mixture().means.copy()
+
+    @property
+    def covariances_(self) -> Array:  # noqa: D102
+        return self._mixture().covariances
+
+    @property
+    def precisions_cholesky_(self) -> Array:  # noqa: D102
+        mixture = self._mixture()
+        return mixture.kind.precisions_cholesky(mixture.factor)
+
+    @property
+    def precisions_(self) -> Array:  # noqa: D102
+        root = self.precisions_cholesky_
+        if self._mixture().kind.has_matrices:
+            return root @ np.swapaxes(root, -1, -2)
+        return np.square(root)
+
+    @property
+    def n_samples_seen_(self) -> int:  # noqa: D102
+        return self._require_fitted().n_rows
+
+    @property
+    def history_(self) -> Array:  # noqa: D102
+        return self._require_fitted().history.per_row
+
+    @property
+    def history_every_(self) -> int:  # noqa: D102
+        return self._require_fitted().history.every
+
+    @property
+    def history_rows_(self) -> np.ndarray[Any, np.dtype[np.int64]]:  # noqa: D102
+        progress = self._require_fitted()
+        rows = np.cumsum(progress.history.n_rows).astype(np.int64)
+        return rows + progress.n_rows - (rows[-1] if len(rows) else 0)
+
+    @property
+    def n_refused_(self) -> int:  # noqa: D102
+        stage = self._require_fitted().stage
+        return 0 if isinstance(stage, WarmUp) else stage.state.n_refused
+
+    @property
+    def n_iter_(self) -> int:  # noqa: D102
+        progress = self._require_fitted()
+        if isinstance(progress.stage, WarmUp):
+            return progress.stage.result.n_iter
+        return progress.history.n_batches
+
+    @property
+    def lower_bound_(self) -> float:  # noqa: D102
+        return self._require_fitted().lower_bound
+
+    @property
+    def converged_(self) -> bool:  # noqa: D102
+        return self._require_fitted().converged
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_progress")
+
+    def _require_fitted(self) -> Progress:
+        check_is_fitted(self)
+        return self._progress
+
+    def _mixture(self) -> Mixture:
+        return self._require_fitted().mixture
+
+    def _check(self, X: Any, sample_weight: Any, *, reset: bool) -> tuple[Any, Array]:
+        """Validate rows and weights; float32 stays float32."""
+        X = validate_data(self, X, dtype=_DTYPES, reset=reset, ensure_min_samples=1)
+        weights = as_weights(sample_weight, len(X))
+        if len(weights) and not weights.any():
+            raise ValueError("`sample_weight` must hold a positive weight, got only zero")
+        return X, weights
+
+    def _check_reading(self, X: Any) -> Any:
+        check_is_fitted(self)
+        return validate_data(self, X, dtype=_DTYPES, reset=False)
+
+    def _begin(self, n_features: int) -> Progress:
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        settings = Settings(
+            self.n_components,
+            self.covariance_type,
+            self.init_params,
+            self.weights_init,
+            self.means_init,
+            self.precisions_init,
+            self.reg_covar,
+            self.prior,
+            seed,
+            self.n_threads,
+        )
+        size = self.init_size
+        if size is None:
+            size = max(1000, 40 * self.n_components, 4 * self.n_components * n_features)
+        size = max(size, self.n_components)
+        start_rows = self.batch_size * -(-size // self.batch_size)
+        warm_up = WarmUp(settings, np.empty((0, n_features)), np.empty(0))
+        return Progress(rules.get(self.rule), self.batch_size, start_rows, warm_up, History(), 0)
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """Put the estimator back as it was if anything fails."""
+        before = dict(vars(self))
+        try:
+            yield
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """How far an estimator has come: its start or its learner, and the history. Never changed in place."""
+
+    rule: Rule
+    batch_size: int
+    start_rows: int
+    stage: WarmUp | Learner
+    history: History
+    n_rows: int
+
+    def learn(self, X: Any, weights: Array) -> Progress:
+        """Return the progress after more rows."""
+        stage, history = self.stage, self.history
+        n_rows = self.n_rows + len(X)
+        n_threads = None
+        if isinstance(stage, WarmUp):
+            n_threads = stage.settings.n_threads
+            room = self.start_rows - len(stage.X)
+            stage = stage.add(np.array(X[:room], dtype=np.float64), weights[:room])
+            X, weights = X[room:], weights[room:]
+            if len(stage.X) < self.start_rows:
+                return replace(self, stage=stage, n_rows=n_rows)
+            stage = Learner.start(
+                self.rule,
+                stage.result.mixture,
+                n_rows=len(stage.X),
+                batch_size=self.batch_size,
+                options=stage.options,
+            )
+        if len(X):
+            refused = stage.state.n_refused
+            stage, log_likelihood, weight, rows = stage.learn(X, weights, n_threads=n_threads)
+            history = history.extend(log_likelihood, weight, rows)
+            refused = stage.state.n_refused - refused
+            if refused:
+                warnings.warn(
+                    f"{refused} mini-batches were passed over: they hold rows so far from every component "
+                    "that their squares overflow",
+                    UserWarning,
+                    stacklevel=4,
+                )
+        return replace(self, stage=stage, history=history, n_rows=n_rows)
+
+    @cached_property
+    def mixture(self) -> Mixture:
+        """The mixture learned so far."""
+        if isinstance(self.stage, WarmUp):
+            return self.stage.result.mixture
+        return self.stage.mixture
+
+    @property
+    def lower_bound(self) -> float:
+        """Mean log-likelihood of a row lately."""
+        if isinstance(self.stage, WarmUp):
+            return self.stage.result.lower_bounds[-1]
+        per_row = self.history.per_row[-max(1, len(self.history.weight) // 10) :]
+        return float(np.nanmean(per_row)) if len(per_row) else float("nan")
+
+    @property
+    def converged(self) -> bool:
+        """Whether the log-likelihood has stopped rising."""
+        if isinstance(self.stage, WarmUp):
+            return self.stage.result.converged
+        per_row = self.history.per_row
+        per_row = per_row[np.isfinite(per_row)]
+        if len(per_row) < 4:
+            return False
+        first, second = np.array_split(per_row[len(per_row) // 2 :], 2)
+        error = np.sqrt(first.var() / len(first) + second.var() / len(second))
+        return bool(second.mean() - first.mean() <= 1e-3 + 2 * error)

@@ -1,0 +1,130 @@
+"""One pass over a stream: a learner takes rows in mini-batches, in compiled code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from streamgmm.kernels import rows as kernels
+from streamgmm.mixture import Mixture
+from streamgmm.rules import Rule, RuleState
+from streamgmm.statistics import Array
+from streamgmm.sweep import CHUNK, e_step, kernel_rows
+
+_NO_WEIGHTS = np.empty(0)
+_CALL_ROWS = 65536
+
+
+@dataclass(frozen=True, eq=False)
+class Learner:
+    """A mixture on its way through a stream: parameters as the kernels keep them, and the rule's state.
+
+    Nothing in it is changed in place: `learn` returns another.
+    """
+
+    rule: Rule
+    state: RuleState
+    parameters: tuple[Array, Array, Array]
+    covariance_type: str
+
+    @classmethod
+    def start(
+        cls, rule: Rule, mixture: Mixture, *, n_rows: float, batch_size: int, options: Array
+    ) -> Learner:
+        """Return a learner that starts from a mixture fitted to ``n_rows`` rows."""
+        state = rule.init(mixture, n_rows=n_rows, batch_size=batch_size, options=options)
+        return cls(rule, state, mixture.kernel_form(), mixture.covariance_type)
+
+    @property
+    def mixture(self) -> Mixture:
+        """The mixture learned so far."""
+        return Mixture.from_kernel_form(*self.parameters, self.covariance_type)
+
+    def learn(
+        self, X: Any, weights: Array, *, n_threads: int | None = None
+    ) -> tuple[Learner, Array, Array, Array]:
+        """Learn from rows, one mini-batch after the other.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+        weights : ndarray of shape (n_samples,) or (0,)
+            Row weights; empty for ones.
+        n_threads : int, optional
+            Used for mini-batches of more than 16384 rows.
+
+        Returns
+        -------
+        learner : Learner
+        log_likelihood, weight, n_rows : ndarray of shape (n_batches,)
+            Of each mini-batch, the log-likelihood before it was learned.
+        """
+        batch_size = self.state.batch_size
+        n_rows = np.full(-(-len(X) // batch_size), batch_size)
+        if len(X) % batch_size:
+            n_rows[-1] = len(X) % batch_size
+        fraction = n_rows / batch_size
+        t = self.state.t + np.concatenate([[0.0], np.cumsum(fraction)])
+        steps = self.rule.steps(t[:-1], fraction, start=self.state.start, batch_size=batch_size)
+        log_likelihood = np.zeros(len(n_rows))
+        weight = np.zeros(len(n_rows))
+        if batch_size > CHUNK:
+            learner = self._learn_large(X, weights, steps, log_likelihood, weight, n_threads)
+        else:
+            learner = self._learn_small(X, weights, steps, log_likelihood, weight)
+        state = learner.state._replace(t=float(t[-1]))
+        return replace(learner, state=state), log_likelihood, weight, n_rows
+
+    def _learn_small(
+        self, X: Any, weights: Array, steps: Array, log_likelihood: Array, weight: Array
+    ) -> Learner:
+        """Run the compiled loop over many mini-batches in each call."""
+        kind = self.mixture.kind
+        update = self.rule.compiled(kind, self.state.options)
+        parameters = tuple(array.copy() for array in self.parameters)
+        memory = tuple(array.copy() for array in self.state.memory)
+        batch_size = self.state.batch_size
+        per_call = max(1, _CALL_ROWS // batch_size)
+        for first in range(0, len(steps), per_call):
+            batches = slice(first, first + per_call)
+            rows = slice(first * batch_size, (first + per_call) * batch_size)
+            kernels.stream(
+                kernel_rows(X[rows]),
+                weights[rows] if len(weights) else _NO_WEIGHTS,
+                batch_size,
+                steps[batches],
+                update,
+                *parameters,
+                *memory,
+                self.state.options,
+                weight[batches],
+                log_likelihood[batches],
+            )
+        return replace(self, parameters=parameters, state=self.state._replace(memory=memory))
+
+    def _learn_large(
+        self,
+        X: Any,
+        weights: Array,
+        steps: Array,
+        log_likelihood: Array,
+        weight: Array,
+        n_threads: int | None,
+    ) -> Learner:
+        """Sum each mini-batch with threads, then update."""
+        learner = self
+        batch_size = self.state.batch_size
+        for batch, step in enumerate(steps):
+            rows = slice(batch * batch_size, (batch + 1) * batch_size)
+            statistics = e_step(
+                learner.mixture, X[rows], weights[rows] if len(weights) else None, n_threads=n_threads
+            )
+            log_likelihood[batch] = statistics.log_likelihood
+            weight[batch] = statistics.weight
+            parameters, memory = self.rule.apply(
+                statistics, float(step), learner.parameters, learner.state, learner.mixture.kind
+            )
+            learner = replace(learner, parameters=parameters, state=learner.state._replace(memory=memory))
+        return learner
