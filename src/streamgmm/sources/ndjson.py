@@ -1,0 +1,79 @@
+"""NDJSON: one JSON object per line, read by pyarrow.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from . import arrow
+from .lines import Lines
+from .table import REMEDY, SourceError
+from .text import TextTable
+
+
+class Ndjson:
+    """The grammar of lines that are JSON objects; the keys of the first are the names.
+
+    Keys that are not wanted may be absent from some lines, be new in others, and hold anything.
+    """
+
+    def __init__(self, lines: Lines) -> None:
+        self._json = arrow.load("json", "NDJSON")
+        self._lib = arrow.load("lib", "NDJSON")
+        number, line = lines.peek()
+        if not line:
+            raise SourceError(f"{lines.label}: has no rows")
+        try:
+            self.names = tuple(_record(line))
+        except ValueError as error:
+            raise SourceError(f"{lines.label}:{number}: {error}") from error
+
+    def parse(self, data: bytes, wanted: Sequence[int]) -> list[Any]:
+        """Return the wanted columns of these lines as Arrow columns of float64, or raise ValueError."""
+        # pyarrow 26 crashes on lines that are not objects but null.
+        n_lines = data.count(b"\n") + (not data.endswith(b"\n"))
+        if not data.startswith(b"{") or data.count(b"\n{") != n_lines - 1:
+            raise ValueError("every line must begin with {")
+        float64 = self._lib.float64()
+        table = self._json.read_json(
+            self._lib.BufferReader(data),
+            self._json.ReadOptions(use_threads=False, block_size=len(data) + 1),
+            self._json.ParseOptions(
+                explicit_schema=self._lib.schema([(self.names[index], float64) for index in wanted]),
+                unexpected_field_behavior="ignore",
+            ),
+        )
+        return list(table.columns)
+
+    def explain(self, line: bytes, wanted: Sequence[int]) -> str:
+        """Say what is wrong in a line that `parse` refuses."""
+        try:
+            record = _record(line)
+        except ValueError as error:
+            return str(error)
+        for index in wanted:
+            value = record.get(self.names[index])
+            if value is not None and type(value) not in (int, float):
+                got = json.dumps(value)[:80]
+                return f"column {self.names[index]!r} must hold a number, got {got}; {REMEDY}"
+        return "expected each key once and numbers that fit in float64"
+
+
+def open_ndjson(lines: Lines) -> TextTable:
+    """Return the table of lines that are JSON objects."""
+    return TextTable(lines, Ndjson(lines))
+
+
+def _record(line: bytes) -> dict[str, Any]:
+    try:
+        record = json.loads(line.decode(errors="replace"))
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"expected a JSON object, got an error at character {error.pos + 1}: {error.msg}"
+        ) from error
+    except RecursionError as error:
+        raise ValueError("expected a JSON object of numbers, got one that is nested too deep") from error
+    if not isinstance(record, dict):
+        raise ValueError(f"expected a JSON object, got {json.dumps(record)[:80]}")
+    return record

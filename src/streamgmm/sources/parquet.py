@@ -1,0 +1,46 @@
+"""Parquet: read by pyarrow.parquet, page by page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import arrow
+from .table import Block, block_rows, row_place
+
+# Without a buffer pyarrow holds the column chunks of a whole row group.
+_BUFFER_BYTES = 1 << 16
+
+
+class ParquetTable:
+    """The `Table` of a Parquet file; of its row groups no more is held than a few pages per column."""
+
+    def __init__(self, path: str) -> None:
+        parquet = arrow.load("parquet", "Parquet")
+        self.label = path
+        self._file = parquet.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER_BYTES)
+        self._n_bytes = os.path.getsize(path)
+        self.names = tuple(self._file.schema_arrow.names)
+
+    def dtype(self, wanted: Sequence[int]) -> np.dtype[Any]:
+        """Return float32 if all these columns are, else float64; raise if one is not numeric."""
+        return arrow.row_type(self.label, (self._file.schema_arrow.field(index) for index in wanted))
+
+    def blocks(self, wanted: Sequence[int], flush: bool) -> Iterator[Block]:
+        """Yield the rows, once."""
+        names = [self.names[index] for index in wanted]
+        dtype = self.dtype(wanted)
+        n_rows = self._file.metadata.num_rows
+        start = 0
+        for batch in self._file.iter_batches(block_rows(len(names)), columns=names, use_threads=False):
+            rows, missing = arrow.to_rows([batch.column(name) for name in names], dtype)
+            position = self._n_bytes * (start + len(rows)) // n_rows
+            yield Block(rows, position, row_place(self.label, start), missing)
+            start += len(rows)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()

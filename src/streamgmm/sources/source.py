@@ -1,0 +1,300 @@
+"""Source: several files, or standard input, as one sequence of batches."""
+
+from __future__ import annotations
+
+import glob
+import os
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from tokenize import TokenError
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import formats
+from .table import MUST_BE_FINITE, Block, SourceError, Table
+
+_STDIN = "-"
+_SHOWN_NAMES = 20
+# zlib's and tokenize's: what gzip and NumPy let through from a damaged stream or header.
+_READ_ERRORS = (OSError, EOFError, ValueError, NotImplementedError, zlib.error, TokenError)
+
+
+class Batch(NamedTuple):
+    """Rows that follow each other in the source.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n, n_features)
+        Finite, C-contiguous and the caller's own; float32 if all columns of all files are, else float64.
+    bytes_read : int
+        How much of the source has been read, in bytes of the files as they are stored: for a progress bar.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Batch(np.zeros((2, 3)), 96).rows.shape
+    (2, 3)
+    """
+
+    rows: NDArray[Any]
+    bytes_read: int
+
+
+def open_source(
+    paths: Sequence[str], *, columns: Sequence[str] | None = None, batch_rows: int = 65536
+) -> Source:
+    r"""Open files, or standard input, as one source of rows.
+
+    The ending tells the format: .csv, .tsv, .ndjson and .jsonl, each also with .gz; .parquet; .arrow,
+    .feather and .ipc (Arrow IPC, file or stream); .npy. Every file's columns are checked now, the rows when
+    they are read. Text is read line by line: a quoted CSV field with a line break inside is an error.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        Files, globs (expanded and sorted), or "-" for standard input, which may hold CSV, TSV or NDJSON.
+    columns : sequence of str, optional
+        The names of the features, in this order; x0, x1, ... where a file has no names. By default all
+        columns of the first file, which must then be the columns of the others too, in any order.
+    batch_rows : int
+        Rows per batch; only the last may have fewer.
+
+    Returns
+    -------
+    Source
+
+    Raises
+    ------
+    SourceError
+        If a file cannot be read or its columns are not those asked for.
+    ImportError
+        If the format needs pyarrow and it is not installed.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "points.csv")
+    ...     _ = path.write_text("id,x,y\na,1,2\nb,3,4.5\nc,5,6\n")
+    ...     source = open_source([str(path)], columns=["y", "x"], batch_rows=2)
+    ...     [batch.rows.tolist() for batch in source.batches()]
+    [[[2.0, 1.0], [4.5, 3.0]], [[6.0, 5.0]]]
+    """
+    for name, value in (("paths", paths), ("columns", columns)):
+        if isinstance(value, str) or (value is not None and len(value) == 0):
+            raise SourceError(f"`{name}` must be a sequence of at least one string, got {value!r}")
+    if columns is not None and len(set(columns)) < len(columns):
+        raise SourceError(f"`columns` must not repeat a name, got {', '.join(columns)}")
+    if batch_rows < 1:
+        raise SourceError(f"`batch_rows` must be at least 1, got {batch_rows}")
+    return Source(_expand(paths), columns, batch_rows)
+
+
+class Source:
+    r"""Rows of files or of standard input, in batches; made by `open_source`.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The names of the features.
+    n_features : int
+    rereadable : bool
+        False if standard input is among the paths.
+    total_bytes : int or None
+        The sum of the files' sizes; None with standard input.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "points.csv")
+    ...     _ = path.write_text("x,y\n1,2\n")
+    ...     source = open_source([str(path)])
+    >>> source.names, source.rereadable, source.total_bytes
+    (('x', 'y'), True, 8)
+    """
+
+    names: tuple[str, ...]
+    n_features: int
+    rereadable: bool
+    total_bytes: int | None
+
+    def __init__(self, paths: Sequence[str], columns: Sequence[str] | None, batch_rows: int) -> None:
+        self._paths = paths
+        self._by_name = columns is not None
+        self._batch_rows = batch_rows
+        self._stdin: Table | None = None
+        self._consumed = False
+        self.rereadable = _STDIN not in paths
+        self._sizes = [0 if path == _STDIN else os.path.getsize(path) for path in paths]
+        self.total_bytes = sum(self._sizes) if self.rereadable else None
+        self.names = () if columns is None else tuple(columns)
+        types = {self._inspect(path) for path in paths}
+        self._dtype = types.pop() if len(types) == 1 else np.dtype(np.float64)
+        self.n_features = len(self.names)
+
+    def batches(self, flush: bool = False) -> Iterator[Batch]:
+        r"""Read from the beginning.
+
+        Parameters
+        ----------
+        flush : bool
+            If False, every batch but the last has exactly `batch_rows` rows, however the rows are cut into
+            files. If True, rows are given as soon as they have come, at most `batch_rows` at once: for what
+            does not depend on how rows are grouped, such as scores of what is piped in.
+
+        Returns
+        -------
+        iterator of Batch
+
+        Raises
+        ------
+        SourceError
+            If a row is wrong, naming the file and the line; or at once, if standard input has been read
+            already.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "points.csv")
+        ...     _ = path.write_text("1,2\n3,4\n")
+        ...     list(open_source([str(path)]).batches())
+        [Batch(rows=array([[1., 2.],
+               [3., 4.]]), bytes_read=8)]
+        """
+        if self._consumed and not self.rereadable:
+            raise SourceError(
+                f"{formats.STDIN_LABEL}: must be read only once, got a second pass; save it to a file first"
+            )
+        self._consumed = True
+        pieces = self._pieces(flush)
+        return _split(pieces, self._batch_rows) if flush else _regroup(pieces, self._batch_rows)
+
+    def _inspect(self, path: str) -> np.dtype[Any]:
+        """Check the columns of one file and return their type; the first file gives the names."""
+        with _translated(path), closing(self._open(path)) as table:
+            if not self.names:
+                self.names = table.names
+            return table.dtype(self._select(table))
+
+    def _open(self, path: str) -> Table:
+        if path != _STDIN:
+            return formats.open_file(path)
+        if self._stdin is None:
+            self._stdin = formats.open_stdin()
+        return self._stdin
+
+    def _select(self, table: Table) -> list[int]:
+        """Return where the wanted columns are in a table."""
+        if not table.names:
+            raise SourceError(f"{table.label}: has no columns")
+        counts = Counter(table.names)
+        for name in self.names:
+            if counts[name] == 0:
+                raise SourceError(f"{table.label}: has no column {name!r}; it has {_listed(table.names)}")
+            if counts[name] > 1:
+                raise SourceError(f"{table.label}: a wanted name must be unique, got {counts[name]} {name!r}")
+        extra = sorted(counts.keys() - set(self.names))
+        if extra and not self._by_name:
+            raise SourceError(
+                f"{table.label}: must have the columns of {self._paths[0]}, got also {_listed(extra)}; "
+                "choose columns with --columns"
+            )
+        positions = {name: index for index, name in enumerate(table.names)}
+        return [positions[name] for name in self.names]
+
+    def _pieces(self, flush: bool) -> Iterator[Batch]:
+        """Yield checked rows as the files give them."""
+        before = 0
+        for path, size in zip(self._paths, self._sizes, strict=True):
+            n_rows = 0
+            with _translated(path), closing(self._open(path)) as table:
+                for block in table.blocks(self._select(table), flush):
+                    self._require_finite(block)
+                    n_rows += len(block.rows)
+                    yield Batch(block.rows.astype(self._dtype, copy=False), before + block.position)
+                if n_rows == 0:
+                    raise SourceError(f"{table.label}: has no rows")
+            before += size
+
+    def _require_finite(self, block: Block) -> None:
+        finite = np.isfinite(block.rows)
+        if finite.all():
+            return
+        row, column = (int(index) for index in np.argwhere(~finite)[0])
+        is_missing = block.missing is not None and block.missing[row, column]
+        got = "missing" if is_missing else block.rows[row, column]
+        raise SourceError(f"{block.place(row)} column {self.names[column]!r} is {got}; {MUST_BE_FINITE}")
+
+
+def _expand(paths: Iterable[str]) -> list[str]:
+    """Return the files that paths and globs stand for."""
+    files: list[str] = []
+    for path in map(os.fspath, paths):
+        is_plain = path == _STDIN or os.path.lexists(path) or glob.escape(path) == path
+        found = [path] if is_plain else sorted(glob.glob(path, recursive=True))
+        if not found:
+            raise SourceError(f"{path}: no file matches")
+        files += found
+    if files.count(_STDIN) > 1:
+        raise SourceError(f"{formats.STDIN_LABEL}: must be given only once, got {files.count(_STDIN)} times")
+    for file in files:
+        _require_file(file)
+    return files
+
+
+def _require_file(path: str) -> None:
+    if path == _STDIN or os.path.isfile(path):
+        return
+    if not os.path.exists(path):
+        raise SourceError(f"{path}: there is no such file")
+    if os.path.isdir(path):
+        raise SourceError(f"{path}: must be a file, got a directory; name its files, as in {path}/*.csv")
+    raise SourceError(f"{path}: must be a regular file; pipe anything else into standard input, -")
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return the first names, quoted, and how many more there are."""
+    shown = ", ".join(map(repr, names[:_SHOWN_NAMES]))
+    return shown if len(names) <= _SHOWN_NAMES else f"{shown} and {len(names) - _SHOWN_NAMES} more"
+
+
+@contextmanager
+def _translated(path: str) -> Iterator[None]:
+    """Turn what the readers raise about damaged files into a SourceError."""
+    label = formats.STDIN_LABEL if path == _STDIN else path
+    try:
+        yield
+    except SourceError:
+        raise
+    except _READ_ERRORS as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise SourceError(f"{label}: cannot be read, perhaps damaged or cut off: {reason}") from error
+
+
+def _split(pieces: Iterable[Batch], batch_rows: int) -> Iterator[Batch]:
+    for rows, bytes_read in pieces:
+        for start in range(0, len(rows), batch_rows):
+            yield Batch(rows[start : start + batch_rows], bytes_read)
+
+
+def _regroup(pieces: Iterable[Batch], batch_rows: int) -> Iterator[Batch]:
+    """Yield batches of exactly `batch_rows` rows, and what is left."""
+    held: list[NDArray[Any]] = []
+    n_held = bytes_read = 0
+    for rows, bytes_read in pieces:
+        start = 0
+        while n_held + len(rows) - start >= batch_rows:
+            stop = start + batch_rows - n_held
+            yield Batch(np.concatenate([*held, rows[start:stop]]), bytes_read)
+            held, n_held, start = [], 0, stop
+        if start < len(rows):
+            held.append(rows[start:])
+            n_held += len(rows) - start
+    if held:
+        yield Batch(np.concatenate(held), bytes_read)
