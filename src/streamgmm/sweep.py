@@ -3,7 +3,7 @@
 Rows are cut into at most 64 spans whose size depends on the number of rows alone, each span is summed by one
 thread, and the spans' sums are added in their order: the result is bitwise the same for any number of
 threads. Memory beyond the rows is constant: what is not float32 or float64, contiguous and writable is
-converted 16384 rows at a time.
+converted 65536 rows at a time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .statistics import Array, Statistics
 if TYPE_CHECKING:
     from .mixture import Mixture
 
-CHUNK = 16384
+CHUNK = 65536
 _MAX_SPANS = 64
 _NO_WEIGHTS = np.empty(0)
 

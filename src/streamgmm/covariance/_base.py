@@ -135,8 +135,7 @@ class Diagonal(CovarianceType):
 def split(factor: Array) -> Array:
     """Return the kernels' form of Cholesky factors (n, n_features, n_features), see `kernels.triangular`."""
     diagonal = np.diagonal(factor, axis1=1, axis2=2)
-    unit = factor / diagonal[:, np.newaxis, :]
-    scale = unit + np.swapaxes(unit, 1, 2)
+    scale = factor / diagonal[:, np.newaxis, :]
     index = np.arange(factor.shape[1])
     scale[:, index, index] = 1.0 / np.square(diagonal)
     return scale

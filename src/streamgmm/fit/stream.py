@@ -53,7 +53,7 @@ class Learner:
         weights : ndarray of shape (n_samples,) or (0,)
             Row weights; empty for ones.
         n_threads : int, optional
-            Used for mini-batches of more than 16384 rows.
+            Used for mini-batches of more than 65536 rows.
 
         Returns
         -------

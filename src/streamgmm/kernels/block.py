@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import diagonal, triangular
-from ._jit import kernel
+from ._jit import inlined, kernel
 from .elementary import exp_nonpositive, log_positive
 
 
@@ -65,7 +65,7 @@ def block_statistics(x, n, w, offset, means, scale, scratch, joint, top, log_pro
     return log_likelihood
 
 
-@kernel
+@inlined
 def row_statistics(x, w, offset, means, scale, z, nk, s1, s2):
     """Write the statistics of one row x (n_features,) of weight w; return its log-likelihood."""
     if scale.shape[2] == 1:

@@ -71,48 +71,48 @@ def write_offset(k, weight, scale, offset):
 
 
 @inlined
-def factor_triangular(k, scale, options):
-    """Factor the covariance in the lower triangle of scale[k], plus the floor, in place: S = L D L'.
+def blend_and_factor(k, c, nk, s1, s2, covariances, j, scale, options):
+    """Blend moments into covariances[j], in place, and factor it, plus the floor, into scale[k]: S = L D L'.
 
-    A pivot below the floor can only be rounding, since the floor was added: the floor takes its place. Row a
-    first holds L_ab D_b, which needs no division; the dot products have four sums each, so that an addition
-    need not wait for the one before.
+    ``c`` = 0 factors alone. A pivot below the floor can only be rounding, since the floor was added: the
+    floor takes its place. Blending and factoring share their loops because the compiler makes SIMD loops of
+    the short rows otherwise, whose start costs more than the rows.
     """
     n_features = scale.shape[1]
+    keep = 1.0 - c * nk[k]
     for a in range(n_features):
-        pivot = scale[k, a, a] + options[FLOOR + a]
-        for b in range(1, a):
-            t_0, t_1, t_2, t_3 = 0.0, 0.0, 0.0, 0.0
-            c = 0
-            while c + 4 <= b:
-                t_0 += scale[k, a, c] * scale[k, b, c]
-                t_1 += scale[k, a, c + 1] * scale[k, b, c + 1]
-                t_2 += scale[k, a, c + 2] * scale[k, b, c + 2]
-                t_3 += scale[k, a, c + 3] * scale[k, b, c + 3]
-                c += 4
-            while c < b:
-                t_0 += scale[k, a, c] * scale[k, b, c]
-                c += 1
-            scale[k, a, b] -= (t_0 + t_1) + (t_2 + t_3)
+        first = c * s1[k, a]
+        for b in range(a + 1):
+            value = keep * covariances[j, a, b] + (c * s2[k, a, b] - first * (c * s1[k, b]))
+            covariances[j, a, b] = value
+            if b < a:  # L_ab D_b, which waits for no division
+                for d in range(b):
+                    value -= scale[k, a, d] * scale[k, b, d]
+                scale[k, a, b] = value
+        pivot = covariances[j, a, a] + options[FLOOR + a]
         for b in range(a):
             value = scale[k, a, b]
             scale[k, a, b] = value * scale[k, b, b]
-            scale[k, b, a] = scale[k, a, b]
             pivot -= value * scale[k, a, b]
         least = max(options[FLOOR + a], _LEAST)
         scale[k, a, a] = 1.0 / (pivot if pivot > least else least)
 
 
 @inlined
-def _blend_triangular(k, c, nk, s1, s2, means, memory_2, memory_3):
-    """Move component k's running mean and covariance; the moments are about its running mean."""
+def _blend_triangular(k, c, nk, s1, s2, memory_3):
+    """Blend moments about the running mean into component k's running covariance."""
     keep = 1.0 - c * nk[k]
-    for a in range(means.shape[1]):
+    for a in range(s1.shape[1]):
         first = c * s1[k, a]
-        memory_2[k, a] += first
-        means[k, a] = memory_2[k, a]
         for b in range(a + 1):
             memory_3[k, a, b] = keep * memory_3[k, a, b] + (c * s2[k, a, b] - first * (c * s1[k, b]))
+
+
+@inlined
+def _move_mean(k, c, s1, means, memory_2):
+    for a in range(means.shape[1]):
+        memory_2[k, a] += c * s1[k, a]
+        means[k, a] = memory_2[k, a]
 
 
 @exact_kernel
@@ -133,11 +133,8 @@ def update_full(
     for k in range(n_components):
         c = share / memory[HEADER + k]
         if c * nk[k] > 1e-17:
-            _blend_triangular(k, c, nk, s1, s2, means, memory_2, memory_3)
-            for a in range(n_features):
-                for b in range(a + 1):
-                    scale[k, a, b] = memory_3[k, a, b]
-            factor_triangular(k, scale, options)
+            blend_and_factor(k, c, nk, s1, s2, memory_3, k, scale, options)
+            _move_mean(k, c, s1, means, memory_2)
         write_offset(k, memory[HEADER + k], scale, offset)
 
 
@@ -156,7 +153,7 @@ def update_triangular(
     has_prior = options[HAS_PRIOR] > 0.0
     pooled = options[POOLED] > 0.0
     _blend_weights(weight, step, nk, memory)
-    work = np.zeros((n_features, n_features))
+    work = np.zeros((1, n_features, n_features))
     mass = 0.0
     for k in range(n_components):
         c = step / (weight * memory[HEADER + k])
@@ -169,12 +166,13 @@ def update_triangular(
                         s2[k, a, b] += s1[k, a] * shift_b + s1[k, b] * shift_a + nk[k] * shift_a * shift_b
                 for a in range(n_features):
                     s1[k, a] += nk[k] * (means[k, a] - memory_2[k, a])
-            _blend_triangular(k, c, nk, s1, s2, means, memory_2, memory_3)
+            _blend_triangular(k, c, nk, s1, s2, memory_3)
+            _move_mean(k, c, s1, means, memory_2)
         n = memory[WINDOW] * memory[HEADER + k]
         mass += n
         for a in range(n_features):
             for b in range(a + 1):
-                work[a, b] += n * memory_3[k, a, b]
+                work[0, a, b] += n * memory_3[k, a, b]
         if has_prior:
             weigh = n / (options[prior + 1] + n)
             for a in range(n_features):
@@ -182,18 +180,20 @@ def update_triangular(
                 means[k, a] = options[prior + 3 + a] + weigh * shift_a
                 for b in range(a + 1):
                     shift_b = memory_2[k, b] - options[prior + 3 + b]
-                    work[a, b] += options[prior + 1] * weigh * shift_a * shift_b
+                    work[0, a, b] += options[prior + 1] * weigh * shift_a * shift_b
         if pooled and k < n_components - 1:
             continue
         mass += options[prior + 2] if has_prior else 0.0
         for a in range(n_features):
             for b in range(a + 1):
-                value = work[a, b]
-                value += options[prior + 3 + n_features + a * n_features + b] if has_prior else 0.0
-                scale[k, a, b] = value / mass
-                work[a, b] = 0.0
+                if has_prior:
+                    work[0, a, b] += options[prior + 3 + n_features + a * n_features + b]
+                work[0, a, b] /= mass
+        blend_and_factor(k, 0.0, nk, s1, s2, work, 0, scale, options)
         mass = 0.0
-        factor_triangular(k, scale, options)
+        for a in range(n_features):
+            for b in range(a + 1):
+                work[0, a, b] = 0.0
     if has_prior:
         _mode_weights(nk, memory, options, prior)
     for k in range(n_components):

@@ -2,8 +2,8 @@
 
 A block of rows arrives transposed, ``x`` (n_features, block), so that the inner loops run over rows and use
 SIMD. A covariance is factored as S = L D L' with a unit lower triangular L: ``scale`` (n_components,
-n_features, n_features) holds L below the diagonal, L' above it, and 1 / D on it, which leaves neither square
-roots nor divisions to the loops over rows. A single
+n_features, n_features) holds L below the diagonal and 1 / D on it (what is above it is never read), which
+leaves neither square roots nor divisions to the loops over rows. A single
 row has a function of its own, since for it the start of a SIMD loop would cost more than the row.
 """
 
@@ -165,16 +165,14 @@ def row_statistics(x, w, offset, means, scale, z, nk, s1, s2):
     n_components, n_features = means.shape
     best = -1e300
     for k in range(n_components):
-        for a in range(n_features):
-            y = x[a] - means[k, a]
-            s1[k, a] = y
-            z[a] = y
         quadratic = 0.0
-        for b in range(n_features):
-            z_b = z[b]
-            quadratic += z_b * z_b * scale[k, b, b]
-            for a in range(b + 1, n_features):
-                z[a] -= scale[k, b, a] * z_b
+        for a in range(n_features):
+            value = x[a] - means[k, a]
+            s1[k, a] = value
+            for b in range(a):
+                value -= scale[k, a, b] * z[b]
+            z[a] = value
+            quadratic += value * value * scale[k, a, a]
         nk[k] = offset[k] - 0.5 * quadratic
         best = nk[k] if nk[k] > best else best
     total = 0.0

@@ -1,0 +1,69 @@
+"""Options and arguments that several commands have."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+
+class Registered(click.ParamType):
+    """A name from one of the package's registries, which is imported when it is asked for."""
+
+    name = "name"
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+
+    def names(self) -> tuple[str, ...]:
+        """Return the registered names."""
+        names: tuple[str, ...] = import_module(self._module).names()
+        return names
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """Return the names as help shows them."""
+        return f"[{'|'.join(self.names())}]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the name, or tell which there are."""
+        if value not in self.names():
+            self.fail(f"{value!r} is not one of {', '.join(map(repr, self.names()))}", param, ctx)
+        return value
+
+
+class Columns(click.ParamType):
+    """Column names separated by commas; CSV's quotes hold a name that has one."""
+
+    name = "columns"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """Return what help shows."""
+        return "A,B,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the names as a tuple."""
+        if not isinstance(value, str):
+            return value
+        names = tuple(name.strip() for name in next(csv.reader([value]), []))
+        if not names or "" in names:
+            self.fail(f"{value!r} must be names separated by commas", param, ctx)
+        for name in names:
+            if names.count(name) > 1:
+                self.fail(f"{name!r} must be named once, got {names.count(name)} times", param, ctx)
+        return names
+
+
+def _readable(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    if "-" in value and sys.stdin is None:
+        raise click.UsageError("standard input (-) is closed", ctx)
+    return value
+
+
+files = click.argument("files", nargs=-1, required=True, metavar="FILES...", callback=_readable)
+model = click.argument("model", metavar="MODEL")
+columns = click.option("--columns", type=Columns(), help="The columns that are the features, in this order.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+as_ndjson = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
