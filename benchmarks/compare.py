@@ -28,7 +28,13 @@ from streamgmm import Mixture, OnlineGaussianMixture, rules
 from streamgmm.fit.stream import Learner
 from streamgmm.priors import options
 
-E_STEPS = ((1_000_000, 2, 3, 25), (1_000_000, 2, 16, 50), (500_000, 8, 10, 15), (200_000, 16, 16, 10), (100_000, 32, 32, 6))
+E_STEPS = (
+    (1_000_000, 2, 3, 25),
+    (1_000_000, 2, 16, 50),
+    (500_000, 8, 10, 15),
+    (200_000, 16, 16, 10),
+    (100_000, 32, 32, 6),
+)
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -37,7 +43,9 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def paired(ours: Callable[[], object], theirs: Callable[[], object], repeats: int) -> tuple[float, float, float]:
+def paired(
+    ours: Callable[[], object], theirs: Callable[[], object], repeats: int
+) -> tuple[float, float, float]:
     """Return the median seconds of both and the median of theirs / ours, after one warm-up."""
     ours()
     theirs()
@@ -83,7 +91,9 @@ def streamgmm_em(mixture: Mixture, X: np.ndarray) -> Callable[[], float]:
 
 def compare_em(scale: int) -> None:
     print("\none EM iteration, full covariance, float64")
-    print(f"{'n':>9} {'d':>3} {'K':>3} {'ours ns':>8} {'sklearn ns':>10} {'ratio':>6} {'asked':>6}   same log-likelihood")
+    print(
+        f"{'n':>9} {'d':>3} {'K':>3} {'ours ns':>8} {'sklearn ns':>10} {'ratio':>6} {'asked':>6}   same log-likelihood"
+    )
     for n, d, K, asked in E_STEPS:
         mixture = mixture_of(d, K, seed=0, spread=2.0)
         X, _ = mixture.sample(n // scale, 0)
@@ -91,13 +101,19 @@ def compare_em(scale: int) -> None:
         same = abs(ours() - theirs()) < 1e-8
         a, b, ratio = paired(ours, theirs, 7)
         unit = 1e9 / (len(X) * K)
-        print(f"{len(X):>9} {d:>3} {K:>3} {a * unit:>8.2f} {b * unit:>10.1f} {ratio:>6.1f} {asked:>6}   {same}")
+        print(
+            f"{len(X):>9} {d:>3} {K:>3} {a * unit:>8.2f} {b * unit:>10.1f} {ratio:>6.1f} {asked:>6}   {same}"
+        )
     print("(nanoseconds for a row and a component)")
 
 
 def compare_one_row(scale: int) -> None:
-    print("\none online pass at batch_size=1 on one core, against one EM iteration of scikit-learn on all cores")
-    print(f"{'rule':>10} {'d':>3} {'K':>3} {'ours ns/row':>12} {'sklearn ns/row':>14} {'ratio':>6} {'asked':>6}")
+    print(
+        "\none online pass at batch_size=1 on one core, against one EM iteration of scikit-learn on all cores"
+    )
+    print(
+        f"{'rule':>10} {'d':>3} {'K':>3} {'ours ns/row':>12} {'sklearn ns/row':>14} {'ratio':>6} {'asked':>6}"
+    )
     for name in rules.names():
         for d, K in ((2, 3), (2, 10), (8, 3), (8, 10)):
             mixture = mixture_of(d, K, seed=0, spread=2.0)
@@ -108,12 +124,18 @@ def compare_one_row(scale: int) -> None:
             ours: Callable[[], object] = lambda start=start, X=X: start.learn(X, np.empty(0))  # noqa: E731
             a, b, ratio = paired(ours, sklearn_em(mixture, X), 3)
             asked = "> 1" if (name, d, K) == ("online-em", 2, 3) else ""
-            print(f"{name:>10} {d:>3} {K:>3} {a * 1e9 / len(X):>12.0f} {b * 1e9 / len(X):>14.0f} {ratio:>6.2f} {asked:>6}")
+            print(
+                f"{name:>10} {d:>3} {K:>3} {a * 1e9 / len(X):>12.0f} {b * 1e9 / len(X):>14.0f} {ratio:>6.2f} {asked:>6}"
+            )
 
 
 def compare_pass(scale: int) -> None:
-    print("\none online pass from its own start against scikit-learn's EM to convergence; d=2, K=16, overlapping")
-    print(f"{'seed':>4} {'ours s':>7} {'sklearn s':>9} {'ratio':>6} {'ours nats':>10} {'sklearn nats':>12} {'gain':>8}")
+    print(
+        "\none online pass from its own start against scikit-learn's EM to convergence; d=2, K=16, overlapping"
+    )
+    print(
+        f"{'seed':>4} {'ours s':>7} {'sklearn s':>9} {'ratio':>6} {'ours nats':>10} {'sklearn nats':>12} {'gain':>8}"
+    )
     gains, ratios = [], []
     for seed in range(5):
         truth = mixture_of(2, 16, seed=seed, spread=2.0)
@@ -163,7 +185,9 @@ def measure_memory(scale: int) -> None:
                 for _ in range(10):
                     block = rng.normal(size=(n // 10, 4))
                     writer.write_table(pa.table({name: block[:, i] for i, name in enumerate("abcd")}))
-            out = subprocess.run([sys.executable, "-c", _PEAK, str(path)], capture_output=True, text=True, check=True)
+            out = subprocess.run(
+                [sys.executable, "-c", _PEAK, str(path)], capture_output=True, text=True, check=True
+            )
             rows, megabytes = out.stdout.split()
             print(f"{rows:>9} rows: {megabytes} MB above the imports")
 
@@ -186,7 +210,9 @@ def measure_start() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="a tenth of the rows")
     parser.add_argument("--only", choices=["em", "one-row", "pass", "memory", "start"])
     arguments = parser.parse_args()

@@ -55,9 +55,7 @@ class Mixture:
     means: Array
     factor: Array
 
-    def __init__(
-        self, weights: Any, means: Any, covariances: Any, covariance_type: str = "full"
-    ) -> None:
+    def __init__(self, weights: Any, means: Any, covariances: Any, covariance_type: str = "full") -> None:
         kind = covariance.get(covariance_type)
         weights = _finite("weights", weights)
         means = _finite("means", means)
@@ -81,13 +79,11 @@ class Mixture:
         self._set(log_weights, means, kind.factor(covariances), covariance_type)
 
     @classmethod
-    def from_factor(
-        cls, log_weights: Any, means: Any, factor: Any, covariance_type: str = "full"
-    ) -> Mixture:
+    def from_factor(cls, log_weights: Any, means: Any, factor: Any, covariance_type: str = "full") -> Mixture:
         """Return the mixture with these parameters as they are stored, unchecked: for rules and files."""
         mixture = cls.__new__(cls)
-        arrays = (np.array(value, dtype=np.float64) for value in (log_weights, means, factor))
-        mixture._set(*arrays, covariance_type)
+        log_weights, means, factor = (np.array(v, dtype=np.float64) for v in (log_weights, means, factor))
+        mixture._set(log_weights, means, factor, covariance_type)
         return mixture
 
     @classmethod
@@ -174,7 +170,7 @@ class Mixture:
 
     def kernel_form(self) -> tuple[Array, Array, Array]:
         """Return (offset, means, scale) as the kernels take them (see `kernels`); not to be changed."""
-        return self._kernel_form  # type: ignore[attr-defined, no-any-return]
+        return self._kernel_form  # type: ignore[attr-defined]
 
     def kernel_factor(self) -> Array:
         """Return a copy of the factor for each component, (n_components, n_features, n_features or 1)."""

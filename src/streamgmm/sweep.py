@@ -119,9 +119,7 @@ def densities(
 
     def run(start: int, stop: int) -> None:
         for begin, end in _chunks(start, stop):
-            kernels.densities(
-                kernel_rows(X[begin:end]), *parameters, log_prob[begin:end], resp[begin:end]
-            )
+            kernels.densities(kernel_rows(X[begin:end]), *parameters, log_prob[begin:end], resp[begin:end])
 
     for _ in _over_spans(run, len(X), n_threads):
         pass

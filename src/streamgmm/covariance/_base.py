@@ -135,7 +135,7 @@ class Diagonal(CovarianceType):
 def split(factor: Array) -> Array:
     """Return the kernels' form of Cholesky factors (n, n_features, n_features), see `kernels.triangular`."""
     diagonal = np.diagonal(factor, axis1=1, axis2=2)
-    scale = factor / diagonal[:, np.newaxis, :]
+    scale = np.array(factor / diagonal[:, np.newaxis, :], dtype=np.float64)
     index = np.arange(factor.shape[1])
     scale[:, index, index] = 1.0 / np.square(diagonal)
     return scale
@@ -152,7 +152,9 @@ def join(scale: Array) -> Array:
 
 def cholesky(matrix: Array, what: str) -> Array:
     """Return the lower Cholesky factor; ValueError if not symmetric positive definite."""
-    if not np.allclose(matrix, matrix.T, rtol=1e-7, atol=1e-7 * np.sqrt(np.abs(np.outer(*[np.diag(matrix)] * 2)))):
+    if not np.allclose(
+        matrix, matrix.T, rtol=1e-7, atol=1e-7 * np.sqrt(np.abs(np.outer(*[np.diag(matrix)] * 2)))
+    ):
         raise ValueError(f"{what} must be symmetric, got {matrix.tolist()}")
     try:
         factor: Array = np.linalg.cholesky(matrix)

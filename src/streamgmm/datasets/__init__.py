@@ -48,8 +48,8 @@ def load_hillenbrand() -> Bunch:
 
 
 def _load(file: str, names: list[str], **labels: str) -> Bunch:
-    with (files("streamgmm.datasets") / "data" / file).open(encoding="utf-8", newline="") as handle:
-        rows = list(csv.DictReader(handle))
+    text = (files("streamgmm.datasets") / "data" / file).read_text(encoding="utf-8")
+    rows = list(csv.DictReader(text.splitlines()))
     data = np.array([[float(row[name]) for name in names] for row in rows])
     columns = {name: np.array([row[column] for row in rows]) for name, column in labels.items()}
     return Bunch(data=data, feature_names=names, **columns)

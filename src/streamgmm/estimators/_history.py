@@ -46,11 +46,12 @@ class History:
         index = np.arange(self.n_batches, n_batches) // self.every
         for row in range(3):
             np.add.at(grown[row], index, new[row])
-        return History(self.every, *grown, n_batches)
+        return History(self.every, grown[0], grown[1], grown[2], n_batches)
 
     def _halve(self) -> History:
         records = np.stack([self.log_likelihood, self.weight, self.n_rows])
-        return History(2 * self.every, *(records[:, 0::2] + records[:, 1::2]), self.n_batches)
+        merged = records[:, 0::2] + records[:, 1::2]
+        return History(2 * self.every, merged[0], merged[1], merged[2], self.n_batches)
 
     @property
     def per_row(self) -> Array:

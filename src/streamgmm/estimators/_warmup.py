@@ -79,15 +79,15 @@ class WarmUp:
         """Regularization and prior for the rules that follow."""
         return self._options(self.settings.prior)
 
-    def _options(self, prior: str | ConjugatePrior | None) -> Array:
+    def _options(self, choice: str | ConjugatePrior | None) -> Array:
         mean, scatter = feature_moments(self.X, self.weights)
         variances = np.diag(scatter)
         constant = np.ptp(self.X, axis=0) == 0
         variances = np.where(constant, typical(np.sqrt(variances[~constant])) ** 2, variances)
         settings = self.settings
         floor = 1e-6 * variances if settings.reg_covar is None else np.full(len(mean), settings.reg_covar)
-        if prior == "weak":
-            prior = priors.weak_prior(mean, scatter, settings.n_components)
+        weak = priors.weak_prior(mean, scatter, settings.n_components)
+        prior = weak if isinstance(choice, str) else choice
         kind = covariance.get(settings.covariance_type)
         return priors.options(kind, settings.n_components, len(mean), floor, prior)
 
@@ -126,8 +126,8 @@ class WarmUp:
         constant = np.flatnonzero(np.ptp(self.X, axis=0) == 0)
         if len(constant) and len(self.X) > 1:
             warnings.warn(
-                f"constant columns in the first {len(self.X)} rows: {constant.tolist()}; each is given a small "
-                "variance (`reg_covar`), and tells the components apart by it alone",
+                f"constant columns in the first {len(self.X)} rows: {constant.tolist()}; each is given a "
+                "small variance (`reg_covar`)",
                 UserWarning,
                 stacklevel=2,
             )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from streamgmm import rules
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array

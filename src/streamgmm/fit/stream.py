@@ -10,6 +10,7 @@ import numpy as np
 from streamgmm.kernels import rows as kernels
 from streamgmm.mixture import Mixture
 from streamgmm.rules import Rule, RuleState
+from streamgmm.rules._base import Arrays, copies
 from streamgmm.statistics import Array
 from streamgmm.sweep import CHUNK, e_step, kernel_rows
 
@@ -26,7 +27,7 @@ class Learner:
 
     rule: Rule
     state: RuleState
-    parameters: tuple[Array, Array, Array]
+    parameters: Arrays
     covariance_type: str
 
     @classmethod
@@ -83,8 +84,8 @@ class Learner:
         """Run the compiled loop over many mini-batches in each call."""
         kind = self.mixture.kind
         update = self.rule.compiled(kind, self.state.options)
-        parameters = tuple(array.copy() for array in self.parameters)
-        memory = tuple(array.copy() for array in self.state.memory)
+        parameters = copies(self.parameters)
+        memory = copies(self.state.memory)
         batch_size = self.state.batch_size
         per_call = max(1, _CALL_ROWS // batch_size)
         for first in range(0, len(steps), per_call):

@@ -50,9 +50,9 @@ def log_positive(x: float) -> float:
     shifted = bits - np.int64(0x3FE6A09E667F3BCD)
     biased = (shifted >> np.int64(52)) + np.int64(2048)
     e = np.int64(biased | np.int64(0x4330000000000000)).view(np.float64) - (_TWO_52 + 2048.0)
-    mantissa = np.int64(
-        (shifted & np.int64(0x000FFFFFFFFFFFFF)) + np.int64(0x3FE6A09E667F3BCD)
-    ).view(np.float64)
+    mantissa = np.int64((shifted & np.int64(0x000FFFFFFFFFFFFF)) + np.int64(0x3FE6A09E667F3BCD)).view(
+        np.float64
+    )
     f = mantissa - 1.0
     s = f / (2.0 + f)
     z = s * s

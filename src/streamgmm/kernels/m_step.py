@@ -1,8 +1,9 @@
 """From running moments to parameters: the M-step of every rule of the EM family, as compiled code.
 
 The memory of such a rule is the rows' running moments before regularization and prior: ``memory`` [window,
-count of refused updates, weights (n_components,)], ``memory_2`` the means (n_components, n_features) and ``memory_3`` the covariances (n_components, n_features, n_features), or
-variances (n_components, n_features, 1). The window is the number of rows that the moments stand for.
+count of refused updates, weights (n_components,)], ``memory_2`` the means (n_components, n_features) and
+``memory_3`` the covariances (n_components, n_features, n_features), or variances (n_components, n_features,
+1). The window is the number of rows that the moments stand for.
 
 The options are one flat array: whether covariances are pooled (over components with triangular factors, over
 features with diagonal ones), whether there is a prior, the variance added to each feature (n_features,), and
@@ -55,7 +56,7 @@ def _mode_weights(nk, memory, options, prior):
 
 @inlined
 def write_offset(k, weight, scale, offset):
-    """Write log weight - (log det S + n_features log(2 pi)) / 2 to offset[k], with as few logarithms as can be."""
+    """Write log weight - (log det S + n_features log(2 pi)) / 2 to offset[k], with one logarithm."""
     n_features, last = scale.shape[1], scale.shape[2] - 1
     product = weight * weight
     total = 0.0
@@ -127,7 +128,7 @@ def update_full(
     """
     if is_refused(weight, log_likelihood, memory):
         return
-    n_components, n_features = means.shape
+    n_components = means.shape[0]
     _blend_weights(weight, step, nk, memory)
     share = step / weight
     for k in range(n_components):

@@ -39,9 +39,7 @@ def load_weights(weights, start, n, w):
 
 
 @kernel
-def statistics(
-    X, weights, offset, means, scale, nk, s1, s2
-):
+def statistics(X, weights, offset, means, scale, nk, s1, s2):
     """Add the rows' sufficient statistics to nk, s1, s2; return (weight, log-likelihood)."""
     n_samples, n_features = X.shape
     n_components = means.shape[0]
@@ -57,7 +55,9 @@ def statistics(
         n = min(BLOCK, n_samples - start)
         load(X, start, n, x)
         weight += load_weights(weights, start, n, w)
-        log_likelihood += block_statistics(x, n, w, offset, means, scale, scratch, joint, top, log_prob, nk, s1, s2)
+        log_likelihood += block_statistics(
+            x, n, w, offset, means, scale, scratch, joint, top, log_prob, nk, s1, s2
+        )
     return weight, log_likelihood
 
 
@@ -105,8 +105,8 @@ def stream(
 ):
     """Learn from rows in mini-batches: statistics at the old parameters, then one update, again and again.
 
-    The parameters and the rule's memory are changed in place; each mini-batch's weight and its log-likelihood before
-    it was learned are written to ``batch_weight`` and ``batch_log_likelihood`` (n_batches,).  # OUT
+    The parameters and the rule's memory are changed in place; each mini-batch's weight and its log-likelihood
+    before it was learned are written to ``batch_weight`` and ``batch_log_likelihood`` (n_batches,).  # OUT
     """
     n_samples, n_features = X.shape
     n_components = means.shape[0]
@@ -143,7 +143,9 @@ def stream(
                 n = min(block, end - start)
                 load(X, start, n, x)
                 weight += load_weights(weights, start, n, w)
-                log_likelihood += block_statistics(x, n, w, offset, means, scale, scratch, joint, top, log_prob, nk, s1, s2)
+                log_likelihood += block_statistics(
+                    x, n, w, offset, means, scale, scratch, joint, top, log_prob, nk, s1, s2
+                )
         batch_weight[batch] = weight
         batch_log_likelihood[batch] = log_likelihood
         update(
@@ -161,4 +163,3 @@ def stream(
             memory_3,
             options,
         )
-

@@ -56,7 +56,12 @@ def log_joint(x, n, offset, means, scale, scratch, out):
                 z_a[i] = x_a[i] - mean
             b = 0
             while b + 4 <= a:
-                l_0, l_1, l_2, l_3 = scale[k, a, b], scale[k, a, b + 1], scale[k, a, b + 2], scale[k, a, b + 3]
+                l_0, l_1, l_2, l_3 = (
+                    scale[k, a, b],
+                    scale[k, a, b + 1],
+                    scale[k, a, b + 2],
+                    scale[k, a, b + 3],
+                )
                 z_0 = scratch[b * block : b * block + n]
                 z_1 = scratch[(b + 1) * block : (b + 1) * block + n]
                 z_2 = scratch[(b + 2) * block : (b + 2) * block + n]

@@ -75,7 +75,7 @@ class Cholesky(Parameterization):
         """Return d log-likelihood / d theta; no matrix is inverted."""
         factor = mixture.kernel_factor()
         gradient = np.zeros(len(self.pack(mixture)))
-        fill = cholesky.gradient_triangular if mixture.kind.has_matrices else cholesky.gradient_diagonal
+        fill: Any = cholesky.gradient_triangular if mixture.kind.has_matrices else cholesky.gradient_diagonal
         fill(
             float(statistics.weight),
             0.0,

@@ -13,6 +13,14 @@ from streamgmm.kernels.m_step import REFUSED
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
 
+Arrays = tuple[Array, Array, Array]
+
+
+def copies(arrays: Arrays) -> Arrays:
+    """Return a copy of each of three arrays."""
+    first, second, third = arrays
+    return first.copy(), second.copy(), third.copy()
+
 
 class RuleState(NamedTuple):
     """What a rule carries from one update to the next.
@@ -34,7 +42,7 @@ class RuleState(NamedTuple):
     t: float
     start: float
     batch_size: int
-    memory: tuple[Array, Array, Array]
+    memory: Arrays
     options: Array
 
     @property
@@ -49,7 +57,7 @@ class Rule(ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def _memory(self, mixture: Mixture, n_rows: float) -> tuple[Array, Array, Array]:
+    def _memory(self, mixture: Mixture, n_rows: float) -> Arrays:
         """Return the compiled update's memory at the start."""
 
     @abstractmethod
@@ -85,9 +93,7 @@ class Rule(ABC):
         start = n_rows / batch_size
         return RuleState(start, start, batch_size, self._memory(mixture, n_rows), options)
 
-    def update(
-        self, statistics: Statistics, state: RuleState, mixture: Mixture
-    ) -> tuple[Mixture, RuleState]:
+    def update(self, statistics: Statistics, state: RuleState, mixture: Mixture) -> tuple[Mixture, RuleState]:
         """Return the mixture and the state after one full mini-batch with these statistics.
 
         Nothing is changed in place. The statistics must be centered at the mixture's means.
@@ -104,13 +110,13 @@ class Rule(ABC):
         self,
         statistics: Statistics,
         step: float,
-        parameters: tuple[Array, Array, Array],
+        parameters: Arrays,
         state: RuleState,
         kind: CovarianceType,
-    ) -> tuple[tuple[Array, Array, Array], tuple[Array, Array, Array]]:
+    ) -> tuple[Arrays, Arrays]:
         """Return parameters, in the kernels' form, and memory after a step of this size."""
-        offset, means, scale = (array.copy() for array in parameters)
-        memory, memory_2, memory_3 = (array.copy() for array in state.memory)
+        offset, means, scale = copies(parameters)
+        memory, memory_2, memory_3 = copies(state.memory)
         self.compiled(kind, state.options)(
             float(statistics.weight),
             float(statistics.log_likelihood),

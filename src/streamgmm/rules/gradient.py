@@ -12,7 +12,7 @@ from streamgmm.kernels.m_step import HEADER, WINDOW
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
-from ._base import Rule
+from ._base import Arrays, Rule
 from .schedules import Constant, Schedule
 
 
@@ -52,7 +52,7 @@ class GradientAscent(Rule):
             learning_rate = Constant(float(learning_rate))
         self.learning_rate = learning_rate
 
-    def _memory(self, mixture: Mixture, n_rows: float) -> tuple[Array, Array, Array]:
+    def _memory(self, mixture: Mixture, n_rows: float) -> Arrays:
         memory = np.zeros(HEADER + len(parameterizations.get(self.parameterization).pack(mixture)))
         memory[WINDOW] = n_rows
         return memory, mixture.log_weights[np.newaxis].copy(), mixture.kernel_factor()

@@ -11,7 +11,7 @@ from streamgmm.kernels.m_step import HAS_PRIOR, HEADER, WINDOW
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
-from ._base import Rule
+from ._base import Arrays, Rule
 from .schedules import PowerDecay, Schedule
 
 
@@ -41,7 +41,7 @@ class OnlineEM(Rule):
     def __init__(self, schedule: Schedule | None = None) -> None:
         self.schedule = PowerDecay() if schedule is None else schedule
 
-    def _memory(self, mixture: Mixture, n_rows: float) -> tuple[Array, Array, Array]:
+    def _memory(self, mixture: Mixture, n_rows: float) -> Arrays:
         _, means, scale = mixture.kernel_form()
         memory = np.zeros(HEADER + mixture.n_components)
         memory[WINDOW] = n_rows or 1.0
