@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.exceptions import NotFittedError
 
 from streamgmm import covariance, priors
 from streamgmm.fit.batch import BatchResult, fit_em
@@ -119,10 +119,10 @@ class WarmUp:
             max_iter=_MAX_ITER,
             n_threads=settings.n_threads,
         )
-        self._warn(result)
+        self._warn()
         return result
 
-    def _warn(self, result: BatchResult) -> None:
+    def _warn(self) -> None:
         constant = np.flatnonzero(np.ptp(self.X, axis=0) == 0)
         if len(constant) and len(self.X) > 1:
             warnings.warn(
@@ -138,11 +138,5 @@ class WarmUp:
                 f"duplicate rows: only {self.n_distinct} of the first {len(self.X)} rows are distinct; "
                 f"{values[most].tolist()} occurs {counts[most]} times",
                 UserWarning,
-                stacklevel=2,
-            )
-        if not result.converged:
-            warnings.warn(
-                f"EM on the first {len(self.X)} rows did not converge in {_MAX_ITER} iterations",
-                ConvergenceWarning,
                 stacklevel=2,
             )

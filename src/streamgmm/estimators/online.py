@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin, _fit_context
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -194,7 +195,12 @@ class OnlineGaussianMixture(DensityMixin, BaseEstimator):
             if isinstance(progress.stage, WarmUp):
                 if progress.stage.shortage:
                     raise ValueError(progress.stage.shortage)
-                _ = progress.mixture
+                if not progress.stage.result.converged:
+                    warnings.warn(
+                        f"EM did not converge in {progress.stage.result.n_iter} iterations",
+                        ConvergenceWarning,
+                        stacklevel=3,
+                    )
             self._progress = progress
         return self
 

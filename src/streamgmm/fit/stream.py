@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from streamgmm import covariance
 from streamgmm.kernels import rows as kernels
 from streamgmm.mixture import Mixture
 from streamgmm.rules import Rule, RuleState
@@ -82,8 +83,7 @@ class Learner:
         self, X: Any, weights: Array, steps: Array, log_likelihood: Array, weight: Array
     ) -> Learner:
         """Run the compiled loop over many mini-batches in each call."""
-        kind = self.mixture.kind
-        update = self.rule.compiled(kind, self.state.options)
+        update = self.rule.compiled(covariance.get(self.covariance_type), self.state.options)
         parameters = copies(self.parameters)
         memory = copies(self.state.memory)
         batch_size = self.state.batch_size
