@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 
 
 def main() -> None:
     """Run the command line and end the process with its exit status."""
-    try:
-        import click  # noqa: F401
-    except ModuleNotFoundError:
+    if find_spec("click") is None or find_spec("rich") is None:
         print("streamgmm: error: the command needs: pip install 'streamgmm[cli]'", file=sys.stderr)
         sys.exit(1)
     from .app import run

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 
-class Registered(click.ParamType):
+class Registered(click.ParamType):  # type: ignore[type-arg]
     """A name from one of the package's registries, which is imported when it is asked for."""
 
     name = "name"
@@ -34,7 +34,7 @@ class Registered(click.ParamType):
         return value
 
 
-class Columns(click.ParamType):
+class Columns(click.ParamType):  # type: ignore[type-arg]
     """Column names separated by commas; CSV's quotes hold a name that has one."""
 
     name = "columns"

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-
 if TYPE_CHECKING:
     from streamgmm.mixture import Mixture
 
@@ -37,7 +36,8 @@ def to_json(value: Any) -> str:
 
 def warn(message: str) -> None:
     """Print a warning to standard error, in one line."""
-    print(f"warning: {' '.join(message.split())}", file=sys.stderr)
+    if sys.stderr is not None:  # print would fall back to standard output
+        print(f"warning: {' '.join(message.split())}", file=sys.stderr)
 
 
 @contextmanager
@@ -106,7 +106,7 @@ def standard_deviations(mixture: Mixture) -> Any:
     """Return the standard deviation of each feature in each component (n_components, n_features)."""
     import numpy as np
 
-    return np.sqrt(np.square(mixture.kernel_factor()).sum(axis=2)) * np.ones(mixture.n_features)
+    return np.hypot.reduce(mixture.kernel_factor(), axis=2)
 
 
 def _finite(value: Any) -> Any:
@@ -117,5 +117,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return value
-
-

@@ -48,11 +48,11 @@ class Commands(click.Group):
 
 
 def one_line(error: BaseException) -> str:
-    """Return what an error says, on one line.
+    r"""Return what an error says, on one line.
 
     Examples
     --------
-    >>> one_line(ValueError("bad row\\n  in line 3"))
+    >>> one_line(ValueError("bad row\n  in line 3"))
     'bad row in line 3'
     >>> one_line(FileNotFoundError(2, "No such file or directory", "a.csv"))
     'a.csv: No such file or directory'
@@ -77,7 +77,7 @@ def streamgmm() -> None:
       streamgmm fit 'data/*.csv' --components 3 -o model.safetensors
       streamgmm score model.safetensors new.parquet --summary
       tail -f sensor.ndjson | streamgmm score model.safetensors -
-    """
+    """  # noqa: D301
 
 
 for _command in (fit, score, predict, sample, info):

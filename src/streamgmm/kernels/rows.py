@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._jit import UPDATE, cube, integer, kernel, matrix, row_loop, vector
+from ._jit import UPDATE, cube, integer, kernel, loop, matrix, row_loop, vector
 from .block import block_statistics, log_joint, normalize, row_statistics
 
 BLOCK = 128
@@ -38,7 +38,7 @@ def load_weights(weights, start, n, w):
     return total
 
 
-@kernel
+@loop
 def statistics(X, weights, offset, means, scale, nk, s1, s2):
     """Add the rows' sufficient statistics to nk, s1, s2; return (weight, log-likelihood)."""
     n_samples, n_features = X.shape
@@ -61,7 +61,7 @@ def statistics(X, weights, offset, means, scale, nk, s1, s2):
     return weight, log_likelihood
 
 
-@kernel
+@loop
 def densities(X, offset, means, scale, log_prob, resp):
     """Fill log_prob (n_samples,) and, unless it has no rows, resp (n_samples, n_components)."""
     n_samples, n_features = X.shape

@@ -52,16 +52,25 @@ def log_joint(x, n, offset, means, scale, scratch, out):
                     z_a[i] = x_a[i] - mean - l_0 * z_0[i]
                     log_prob[i] -= half * (z_a[i] * z_a[i])
                 continue
-            for i in range(n):
-                z_a[i] = x_a[i] - mean
-            b = 0
-            while b + 4 <= a:
-                l_0, l_1, l_2, l_3 = (
-                    scale[k, a, b],
-                    scale[k, a, b + 1],
-                    scale[k, a, b + 2],
-                    scale[k, a, b + 3],
-                )
+            b = a % 4  # so many columns in the first pass over the rows, then four in each
+            z_0 = scratch[:n]
+            z_1 = scratch[block : block + n]
+            z_2 = scratch[2 * block : 2 * block + n]
+            l_0, l_1, l_2 = scale[k, a, 0], scale[k, a, 1], scale[k, a, 2]
+            if b == 0:
+                for i in range(n):
+                    z_a[i] = x_a[i] - mean
+            elif b == 1:
+                for i in range(n):
+                    z_a[i] = x_a[i] - mean - l_0 * z_0[i]
+            elif b == 2:
+                for i in range(n):
+                    z_a[i] = x_a[i] - mean - (l_0 * z_0[i] + l_1 * z_1[i])
+            else:
+                for i in range(n):
+                    z_a[i] = x_a[i] - mean - (l_0 * z_0[i] + l_1 * z_1[i] + l_2 * z_2[i])
+            while b < a:
+                l_0, l_1, l_2, l_3 = scale[k, a, b], scale[k, a, b + 1], scale[k, a, b + 2], scale[k, a, b + 3]
                 z_0 = scratch[b * block : b * block + n]
                 z_1 = scratch[(b + 1) * block : (b + 1) * block + n]
                 z_2 = scratch[(b + 2) * block : (b + 2) * block + n]
@@ -69,12 +78,6 @@ def log_joint(x, n, offset, means, scale, scratch, out):
                 for i in range(n):
                     z_a[i] -= (l_0 * z_0[i] + l_1 * z_1[i]) + (l_2 * z_2[i] + l_3 * z_3[i])
                 b += 4
-            while b < a:
-                l_0 = scale[k, a, b]
-                z_0 = scratch[b * block : b * block + n]
-                for i in range(n):
-                    z_a[i] -= l_0 * z_0[i]
-                b += 1
             for i in range(n):
                 log_prob[i] -= half * (z_a[i] * z_a[i])
 
@@ -110,7 +113,7 @@ def accumulate(x, n, resp, means, scratch, nk, s1, s2):
             continue
         # Rows of negligible responsibility change nothing: where they are many, pack the others together.
         m = n
-        if n_features > 3 and 4 * significant < 3 * n:
+        if n_features > 3 and 3 * significant < n:
             m = 0
             for i in range(n):
                 if resp_k[i] > 1e-16:
@@ -127,22 +130,49 @@ def accumulate(x, n, resp, means, scratch, nk, s1, s2):
                 mean = means[k, a]
                 for i in range(n):
                     y_a[i] = x_a[i] - mean
+        y_0 = scratch[:n]
         for a in range(n_features):
             y_a = scratch[a * block : a * block + n]
-            total = 0.0
-            for i in range(m):
-                u[i] = r[i] * y_a[i]
-                total += u[i]
+            b = (a + 1) % 4  # so many columns in the first pass over the rows, then four in each
+            total, t_0, t_1, t_2 = 0.0, 0.0, 0.0, 0.0
+            if b == 0:
+                for i in range(m):
+                    u[i] = r[i] * y_a[i]
+                    total += u[i]
+            elif b == 1:
+                for i in range(m):
+                    u[i] = r[i] * y_a[i]
+                    total += u[i]
+                    t_0 += u[i] * y_0[i]
+            elif b == 2:
+                y_1 = scratch[block : block + n]
+                for i in range(m):
+                    u[i] = r[i] * y_a[i]
+                    total += u[i]
+                    t_0 += u[i] * y_0[i]
+                    t_1 += u[i] * y_1[i]
+                s2[k, a, 1] += t_1
+            else:
+                y_1 = scratch[block : block + n]
+                y_2 = scratch[2 * block : 2 * block + n]
+                for i in range(m):
+                    u[i] = r[i] * y_a[i]
+                    total += u[i]
+                    t_0 += u[i] * y_0[i]
+                    t_1 += u[i] * y_1[i]
+                    t_2 += u[i] * y_2[i]
+                s2[k, a, 1] += t_1
+                s2[k, a, 2] += t_2
             s1[k, a] += total
-            b = 0
-            while b + 4 <= a + 1:
-                y_0 = scratch[b * block : b * block + n]
+            s2[k, a, 0] += t_0
+            while b <= a:
+                y_b = scratch[b * block : b * block + n]
                 y_1 = scratch[(b + 1) * block : (b + 1) * block + n]
                 y_2 = scratch[(b + 2) * block : (b + 2) * block + n]
                 y_3 = scratch[(b + 3) * block : (b + 3) * block + n]
                 t_0, t_1, t_2, t_3 = 0.0, 0.0, 0.0, 0.0
                 for i in range(m):
-                    t_0 += u[i] * y_0[i]
+                    t_0 += u[i] * y_b[i]
                     t_1 += u[i] * y_1[i]
                     t_2 += u[i] * y_2[i]
                     t_3 += u[i] * y_3[i]
@@ -151,13 +181,6 @@ def accumulate(x, n, resp, means, scratch, nk, s1, s2):
                 s2[k, a, b + 2] += t_2
                 s2[k, a, b + 3] += t_3
                 b += 4
-            while b < a + 1:
-                y_0 = scratch[b * block : b * block + n]
-                t_0 = 0.0
-                for i in range(m):
-                    t_0 += u[i] * y_0[i]
-                s2[k, a, b] += t_0
-                b += 1
 
 
 @inlined
