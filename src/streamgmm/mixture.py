@@ -128,7 +128,7 @@ class Mixture:
         )
 
     def __hash__(self) -> int:
-        return hash((self.covariance_type, self.means.tobytes(), self.factor.tobytes()))
+        return hash((self.covariance_type, (self.means + 0.0).tobytes()))  # + 0.0: -0.0 equals 0.0
 
     def __repr__(self) -> str:
         return (
@@ -177,7 +177,10 @@ class Mixture:
         return self.kind.spread(self.factor, *self.means.shape)
 
     def log_prob(self, X: Any, *, n_threads: int | None = None) -> Array:
-        """Return log p(x) of each row (n_samples,), in nats."""
+        """Return log p(x) of each row (n_samples,), in nats.
+
+        A row so far away that its squared distance overflows has -1e300.
+        """
         return sweep.densities(self, X, responsibilities=False, n_threads=n_threads)[0]
 
     def responsibilities(self, X: Any, *, n_threads: int | None = None) -> Array:

@@ -61,7 +61,20 @@ def e_step(
     array([1., 1.])
     """
     X = as_rows(X, mixture.n_features)
-    weights = as_weights(sample_weight, len(X))
+    statistics = sum_rows(mixture, X, as_weights(sample_weight, len(X)), n_threads=n_threads)
+    if not np.isfinite(statistics.log_likelihood):
+        require_finite(X)
+        raise ValueError("rows of `X` are too far from every component: their squares overflow")
+    return statistics
+
+
+def sum_rows(
+    mixture: Mixture, X: Any, weights: Array, *, n_threads: int | None = None
+) -> Statistics:
+    """Do the work of `e_step` without its checks; empty weights are ones.
+
+    The log-likelihood is NaN or minus infinity where rows are not finite or too far away to be squared.
+    """
     parameters = mixture.kernel_form()
     kind = mixture.kind
     n_components, n_features = mixture.means.shape
@@ -95,9 +108,6 @@ def e_step(
         nk += part[2]
         s1 += part[3]
         s2 += part[4]
-    if not (np.isfinite(log_likelihood) and np.isfinite(s2).all()):
-        require_finite(X)
-        raise ValueError("rows of `X` are too far from every component: their squares overflow")
     if kind.has_matrices:
         s2 = np.tril(s2) + np.swapaxes(np.tril(s2, -1), 1, 2)
     else:
@@ -123,7 +133,7 @@ def densities(
 
     for _ in _over_spans(run, len(X), n_threads):
         pass
-    if np.isnan(log_prob).any():
+    if not (log_prob > -1e299).all():
         require_finite(X)
     return log_prob, resp
 
@@ -142,7 +152,10 @@ def as_weights(sample_weight: Any, n_samples: int) -> Array:
     """Return the row weights as float64 (n_samples,), or an empty array for None."""
     if sample_weight is None:
         return _NO_WEIGHTS
-    weights = np.array(sample_weight, dtype=np.float64)
+    try:
+        weights = np.array(sample_weight, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"`sample_weight` must be an array of numbers, got {sample_weight!r}") from None
     if weights.shape != (n_samples,):
         raise ValueError(f"`sample_weight` must have shape ({n_samples},), got {weights.shape}")
     bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))

@@ -13,7 +13,7 @@ from streamgmm.mixture import Mixture
 from streamgmm.rules import Rule, RuleState
 from streamgmm.rules._base import Arrays, copies
 from streamgmm.statistics import Array
-from streamgmm.sweep import CHUNK, e_step, kernel_rows
+from streamgmm.sweep import CHUNK, kernel_rows, sum_rows
 
 _NO_WEIGHTS = np.empty(0)
 _CALL_ROWS = 65536
@@ -119,9 +119,7 @@ class Learner:
         batch_size = self.state.batch_size
         for batch, step in enumerate(steps):
             rows = slice(batch * batch_size, (batch + 1) * batch_size)
-            statistics = e_step(
-                learner.mixture, X[rows], weights[rows] if len(weights) else None, n_threads=n_threads
-            )
+            statistics = sum_rows(learner.mixture, X[rows], weights[rows], n_threads=n_threads)
             log_likelihood[batch] = statistics.log_likelihood
             weight[batch] = statistics.weight
             parameters, memory = self.rule.apply(

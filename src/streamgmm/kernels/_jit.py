@@ -37,23 +37,18 @@ UPDATE = types.void(
 )
 
 
-def kernel(function: F) -> F:
-    """Compile a function whose sums may be reordered (SIMD); it may slice arrays but not make them.
+# Kernels may slice arrays but not make them. Without ``_nrt`` numba would count references to every slice with a
+# locked instruction, which costs as much as the work on a short row: half of the time at eight features.
 
-    Without ``_nrt`` numba counts references to every slice with a locked instruction, which costs as much
-    as the work on a short row: half of the time at eight features.
-    """
+
+def kernel(function: F) -> F:
+    """Compile a function whose sums may be reordered (SIMD)."""
     return numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_FAST, _nrt=False)(function)
 
 
-def loop(function: F) -> F:
-    """Compile a loop over rows: like a `kernel`, but it makes its own buffers."""
-    return numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_FAST)(function)
-
-
 def exact_kernel(function: F) -> F:
-    """Compile a function whose order of operations carries its accuracy."""
-    return numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_EXACT)(function)
+    """Compile a function whose order of operations carries its accuracy: x - mean comes first."""
+    return numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_EXACT, _nrt=False)(function)
 
 
 def inlined(function: F) -> F:
@@ -63,12 +58,18 @@ def inlined(function: F) -> F:
     )
 
 
+def loop(function: F) -> F:
+    """Compile a loop over rows, which makes its own buffers."""
+    return numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_EXACT)(function)
+
+
 @cache
 def pointer(function: Any, signature: Any) -> Any:
     """Compile a kernel for one signature when it is first needed, to be passed as a first-class function."""
     if numba.config.DISABLE_JIT:
         return function
-    options = {key: function.targetoptions[key] for key in ("nogil", "error_model", "fastmath")}
+    known = function.targetoptions
+    options = {key: known[key] for key in ("nogil", "error_model", "fastmath", "_nrt") if key in known}
     return numba.njit(signature, cache=True, **options)(function.py_func)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from . import diagonal, triangular
 from ._jit import inlined, kernel
 from .elementary import exp_nonpositive, log_positive
@@ -12,7 +14,8 @@ def normalize(n, joint, w, top, log_prob):
     """Turn the joint log densities into weight times responsibility, in place.
 
     Fills ``log_prob`` with the rows' log densities and returns their weighted sum. ``top`` is scratch. A row
-    so far away that its density underflows even in logarithms counts as -1e300 instead of NaN.
+    so far away that its density underflows even in logarithms has -1e300 instead of NaN, and if its weight is
+    positive the sum is minus infinity, since its moments overflow too.
     """
     n_components = joint.shape[0]
     for i in range(n):
@@ -28,11 +31,16 @@ def normalize(n, joint, w, top, log_prob):
             joint_k[i] = exp_nonpositive(joint_k[i] - top[i])
             log_prob[i] += joint_k[i]
     log_likelihood = 0.0
+    lowest = 0.0
     for i in range(n):
         total = log_prob[i]
         log_prob[i] = top[i] + log_positive(total)
         top[i] = w[i] / total
         log_likelihood += w[i] * log_prob[i]
+        weighed = log_prob[i] if w[i] > 0.0 else 0.0
+        lowest = weighed if weighed < lowest else lowest
+    if lowest < -1e299:
+        log_likelihood = -np.inf
     for k in range(n_components):
         joint_k = joint[k]
         for i in range(n):
@@ -59,9 +67,9 @@ def block_statistics(x, n, w, offset, means, scale, scratch, joint, top, log_pro
     log_joint(x, n, offset, means, scale, scratch, joint)
     log_likelihood = normalize(n, joint, w, top, log_prob)
     if scale.shape[2] == 1:
-        diagonal.accumulate(x, n, joint, means, scratch, nk, s1, s2)
+        diagonal.accumulate(x, n, joint, means, nk, s1, s2)
     else:
-        triangular.accumulate(x, n, joint, means, scratch, nk, s1, s2)
+        triangular.accumulate(x, n, w, joint, means, scratch, nk, s1, s2)
     return log_likelihood
 
 

@@ -7,7 +7,7 @@ covariance is pooled. ``factor`` is L of S = L L' (n_components, n_features, n_f
 deviations (n_components, n_features, 1).
 
 The memory of the rule: ``memory`` [rows seen, count of refused updates, gradient], ``memory_2`` the log
-weights (1, n_components), ``memory_3`` the factor. The options are those of `m_step`; regularization and
+weights (1, n_components), ``memory_3`` the factor, with two more entries for scratch. The options are those of `m_step`; regularization and
 prior enter as additions to the statistics, the prior as ``share`` of its pseudo-rows.
 """
 
@@ -20,31 +20,31 @@ from .m_step import FLOOR, HAS_PRIOR, HEADER, POOLED, REFUSED, WINDOW, is_refuse
 
 
 @exact_kernel
-def _solve(factor, k, z, row):
-    """Replace a row of z by L_k^-1 times it."""
+def _solve(factor, k, j, row):
+    """Replace a row of factor[j] by L_k^-1 times it."""
     for a in range(factor.shape[1]):
-        value = z[row, a]
+        value = factor[j, row, a]
         for b in range(a):
-            value -= factor[k, a, b] * z[row, b]
-        z[row, a] = value / factor[k, a, a]
+            value -= factor[k, a, b] * factor[j, row, b]
+        factor[j, row, a] = value / factor[k, a, a]
 
 
 @exact_kernel
-def _solve_transposed(factor, k, z, row):
-    """Replace a row of z by L_k^-T times it."""
+def _solve_transposed(factor, k, j, row):
+    """Replace a row of factor[j] by L_k^-T times it."""
     n_features = factor.shape[1]
     for a in range(n_features - 1, -1, -1):
-        value = z[row, a]
+        value = factor[j, row, a]
         for b in range(a + 1, n_features):
-            value -= factor[k, b, a] * z[row, b]
-        z[row, a] = value / factor[k, a, a]
+            value -= factor[k, b, a] * factor[j, row, b]
+        factor[j, row, a] = value / factor[k, a, a]
 
 
 @inlined
-def _transpose(z, n):
-    for a in range(n):
+def _transpose(factor, j):
+    for a in range(factor.shape[1]):
         for b in range(a):
-            z[a, b], z[b, a] = z[b, a], z[a, b]
+            factor[j, a, b], factor[j, b, a] = factor[j, b, a], factor[j, a, b]
 
 
 @inlined
@@ -60,7 +60,7 @@ def gradient_triangular(weight, share, nk, s1, s2, log_weights, means, factor, o
     """Fill gradient[first:] with that of the log-likelihood plus ``share`` of the log prior: full and tied.
 
     With S = L L': d/d mean = L^-T L^-1 s1 and d/d L = tril(L^-T (L^-1 s2 L^-T - N I)), the diagonal times
-    L_ii for its logarithm. ``log_weights`` is (1, n_components).
+    L_ii for its logarithm. ``log_weights`` is (1, n_components); the last two entries of ``factor`` are scratch.
     """
     n_components, n_features = means.shape
     prior = FLOOR + n_features
@@ -71,45 +71,48 @@ def gradient_triangular(weight, share, nk, s1, s2, log_weights, means, factor, o
     _gradient_logits(weight, share, nk, log_weights, options, prior, gradient, first)
     first_mean = first + n_components
     position = first_mean + n_components * n_features
-    work = np.zeros((n_features + 1, n_features))  # a matrix, and a row below it
+    matrix, row = n_components, n_components + 1  # scratch
+    for a in range(n_features):
+        for b in range(n_features):
+            factor[matrix, a, b] = 0.0
     count = 0.0
     for k in range(n_components):
         count += nk[k]
         for a in range(n_features):
             shift_a = options[prior + 3 + a] - means[k, a] if has_prior else 0.0
-            work[n_features, a] = s1[k, a] + mean_count * shift_a
+            factor[row, 0, a] = s1[k, a] + mean_count * shift_a
             for b in range(a + 1):
                 shift_b = options[prior + 3 + b] - means[k, b] if has_prior else 0.0
-                work[a, b] += s2[k, a, b] + mean_count * shift_a * shift_b
-            work[a, a] += nk[k] * options[FLOOR + a]
-        _solve(factor, k, work, n_features)
-        _solve_transposed(factor, k, work, n_features)
+                factor[matrix, a, b] += s2[k, a, b] + mean_count * shift_a * shift_b
+            factor[matrix, a, a] += nk[k] * options[FLOOR + a]
+        _solve(factor, k, row, 0)
+        _solve_transposed(factor, k, row, 0)
         for a in range(n_features):
-            gradient[first_mean + k * n_features + a] = work[n_features, a]
+            gradient[first_mean + k * n_features + a] = factor[row, 0, a]
         if pooled and k < n_components - 1:
             continue
         for a in range(n_features):
             for b in range(a + 1):
                 if has_prior:
-                    work[a, b] += share * options[prior + 3 + n_features + a * n_features + b]
-                work[b, a] = work[a, b]
+                    factor[matrix, a, b] += share * options[prior + 3 + n_features + a * n_features + b]
+                factor[matrix, b, a] = factor[matrix, a, b]
         for a in range(n_features):  # (L^-1 M)', since M is symmetric
-            _solve(factor, k, work, a)
-        _transpose(work, n_features)
+            _solve(factor, k, matrix, a)
+        _transpose(factor, matrix)
         for a in range(n_features):  # L^-1 M L^-T, symmetric
-            _solve(factor, k, work, a)
+            _solve(factor, k, matrix, a)
         for a in range(n_features):  # (L^-T L^-1 M L^-T)'
-            _solve_transposed(factor, k, work, a)
+            _solve_transposed(factor, k, matrix, a)
         for a in range(n_features):
             for b in range(a):
-                gradient[position] = work[b, a]
+                gradient[position] = factor[matrix, b, a]
                 position += 1
-            gradient[position] = work[a, a] * factor[k, a, a] - (count + covariance_count)
+            gradient[position] = factor[matrix, a, a] * factor[k, a, a] - (count + covariance_count)
             position += 1
         count = 0.0
         for a in range(n_features):
             for b in range(n_features):
-                work[a, b] = 0.0
+                factor[matrix, a, b] = 0.0
 
 
 @exact_kernel

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._jit import inlined, kernel
+from ._jit import exact_kernel, inlined, kernel
 
 
-@kernel
+@exact_kernel
 def log_joint(x, n, offset, means, scale, scratch, out):
     """Compute log(weight_k N(x_i; mu_k, S_k)) for a block of rows; see `triangular.log_joint`."""
     n_components, n_features = means.shape
@@ -30,7 +30,7 @@ def log_joint(x, n, offset, means, scale, scratch, out):
 
 
 @kernel
-def accumulate(x, n, resp, means, scratch, nk, s1, s2):
+def accumulate(x, n, resp, means, nk, s1, s2):
     """Add a block's moments about the means; see `triangular.accumulate`."""
     n_components, n_features = means.shape
     for k in range(n_components):
@@ -39,8 +39,6 @@ def accumulate(x, n, resp, means, scratch, nk, s1, s2):
         for i in range(n):
             total += r[i]
         nk[k] += total
-        if total < 1e-16:
-            continue
         for a in range(n_features):
             x_a = x[a]
             mean = means[k, a]
@@ -79,4 +77,6 @@ def row_statistics(x, w, offset, means, scale, nk, s1, s2):
             u = nk[k] * s1[k, a]
             s2[k, a, 0] = u * s1[k, a]
             s1[k, a] = u
+    if best < -1e299 and w > 0.0:
+        return -np.inf
     return w * (best + np.log(total))

@@ -2,8 +2,8 @@
 
 The memory of such a rule is the rows' running moments before regularization and prior: ``memory`` [window,
 count of refused updates, weights (n_components,)], ``memory_2`` the means (n_components, n_features) and
-``memory_3`` the covariances (n_components, n_features, n_features), or variances (n_components, n_features,
-1). The window is the number of rows that the moments stand for.
+``memory_3`` the covariances (n_components + 1, n_features, n_features), or variances (n_components + 1,
+n_features, 1), the last for scratch. The window is the number of rows that the moments stand for.
 
 The options are one flat array: whether covariances are pooled (over components with triangular factors, over
 features with diagonal ones), whether there is a prior, the variance added to each feature (n_features,), and
@@ -20,12 +20,13 @@ WINDOW, REFUSED, HEADER = 0, 1, 2
 POOLED, HAS_PRIOR, FLOOR = 0, 1, 2
 HALF_LOG_2PI = 0.9189385332046727
 _LEAST = 1e-200
+_NEGLIGIBLE = 1e-16  # a component with less of a mini-batch keeps its mean and covariance
 
 
 @inlined
 def is_refused(weight, log_likelihood, memory):
     """Tell whether a mini-batch must be passed over; one with rows too far away to be squared is counted."""
-    if not log_likelihood > -1e299:
+    if not log_likelihood > -np.inf:
         memory[REFUSED] += 1.0
         return True
     return not weight > 0.0
@@ -75,8 +76,8 @@ def write_offset(k, weight, scale, offset):
 def blend_and_factor(k, c, nk, s1, s2, covariances, j, scale, options):
     """Blend moments into covariances[j], in place, and factor it, plus the floor, into scale[k]: S = L D L'.
 
-    ``c`` = 0 factors alone. A pivot below the floor can only be rounding, since the floor was added: the
-    floor takes its place. Blending and factoring share their loops because the compiler makes SIMD loops of
+    ``c`` = 0 factors alone. A pivot below the floor, or below 1e-15 of its
+    diagonal, can only be rounding: that least value takes its place. Blending and factoring share their loops because the compiler makes SIMD loops of
     the short rows otherwise, whose start costs more than the rows.
     """
     n_features = scale.shape[1]
@@ -91,11 +92,14 @@ def blend_and_factor(k, c, nk, s1, s2, covariances, j, scale, options):
                     value -= scale[k, a, d] * scale[k, b, d]
                 scale[k, a, b] = value
         pivot = covariances[j, a, a] + options[FLOOR + a]
+        least = max(max(options[FLOOR + a], 1e-15 * pivot), _LEAST)
+        diagonal = pivot
         for b in range(a):
             value = scale[k, a, b]
-            scale[k, a, b] = value * scale[k, b, b]
-            pivot -= value * scale[k, a, b]
-        least = max(options[FLOOR + a], _LEAST)
+            explained = value * value * scale[k, b, b]
+            # far more than the whole variance can only be rounding, over a pivot that was replaced
+            scale[k, a, b] = value * scale[k, b, b] if explained <= 2.0 * diagonal else 0.0
+            pivot -= explained if explained <= 2.0 * diagonal else 0.0
         scale[k, a, a] = 1.0 / (pivot if pivot > least else least)
 
 
@@ -133,7 +137,7 @@ def update_full(
     share = step / weight
     for k in range(n_components):
         c = share / memory[HEADER + k]
-        if c * nk[k] > 1e-17:
+        if nk[k] > _NEGLIGIBLE * weight:
             blend_and_factor(k, c, nk, s1, s2, memory_3, k, scale, options)
             _move_mean(k, c, s1, means, memory_2)
         write_offset(k, memory[HEADER + k], scale, offset)
@@ -154,11 +158,14 @@ def update_triangular(
     has_prior = options[HAS_PRIOR] > 0.0
     pooled = options[POOLED] > 0.0
     _blend_weights(weight, step, nk, memory)
-    work = np.zeros((1, n_features, n_features))
+    work = n_components  # the scratch at the end of memory_3
+    for a in range(n_features):
+        for b in range(a + 1):
+            memory_3[work, a, b] = 0.0
     mass = 0.0
     for k in range(n_components):
         c = step / (weight * memory[HEADER + k])
-        if c * nk[k] > 1e-17:
+        if nk[k] > _NEGLIGIBLE * weight:
             if has_prior:  # the rows' running mean is not the component's mean: move the moments to it
                 for a in range(n_features):
                     shift_a = means[k, a] - memory_2[k, a]
@@ -173,7 +180,7 @@ def update_triangular(
         mass += n
         for a in range(n_features):
             for b in range(a + 1):
-                work[0, a, b] += n * memory_3[k, a, b]
+                memory_3[work, a, b] += n * memory_3[k, a, b]
         if has_prior:
             weigh = n / (options[prior + 1] + n)
             for a in range(n_features):
@@ -181,20 +188,20 @@ def update_triangular(
                 means[k, a] = options[prior + 3 + a] + weigh * shift_a
                 for b in range(a + 1):
                     shift_b = memory_2[k, b] - options[prior + 3 + b]
-                    work[0, a, b] += options[prior + 1] * weigh * shift_a * shift_b
+                    memory_3[work, a, b] += options[prior + 1] * weigh * shift_a * shift_b
         if pooled and k < n_components - 1:
             continue
         mass += options[prior + 2] if has_prior else 0.0
         for a in range(n_features):
             for b in range(a + 1):
                 if has_prior:
-                    work[0, a, b] += options[prior + 3 + n_features + a * n_features + b]
-                work[0, a, b] /= mass
-        blend_and_factor(k, 0.0, nk, s1, s2, work, 0, scale, options)
+                    memory_3[work, a, b] += options[prior + 3 + n_features + a * n_features + b]
+                memory_3[work, a, b] /= mass
+        blend_and_factor(k, 0.0, nk, s1, s2, memory_3, work, scale, options)
         mass = 0.0
         for a in range(n_features):
             for b in range(a + 1):
-                work[0, a, b] = 0.0
+                memory_3[work, a, b] = 0.0
     if has_prior:
         _mode_weights(nk, memory, options, prior)
     for k in range(n_components):
@@ -222,14 +229,15 @@ def update_diagonal(
     for k in range(n_components):
         c = step / (weight * memory[HEADER + k])
         h = c * nk[k]
-        if not h > 1e-17 and not has_prior:
+        touched = nk[k] > _NEGLIGIBLE * weight
+        if not (touched or has_prior):
             continue
         n = memory[WINDOW] * memory[HEADER + k]
         weigh = n / (mean_count + n)
         count = n + covariance_count if has_prior else 1.0
         total = 0.0
         for a in range(n_features):
-            if h > 1e-17:
+            if touched:
                 shift = means[k, a] - memory_2[k, a]
                 first = c * (s1[k, a] + nk[k] * shift)
                 second = c * (s2[k, a, 0] + shift * (2.0 * s1[k, a] + nk[k] * shift))

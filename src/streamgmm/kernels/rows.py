@@ -131,7 +131,8 @@ def stream(
             for a in range(n_features):
                 row[a] = X[batch, a]
             weight = 1.0 if weights.size == 0 else weights[batch]
-            log_likelihood = row_statistics(row, weight, offset, means, scale, scratch, nk, s1, s2)
+            if weight > 0.0:
+                log_likelihood = row_statistics(row, weight, offset, means, scale, scratch, nk, s1, s2)
         else:
             for k in range(n_components):
                 nk[k] = 0.0

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._jit import inlined, kernel
+from ._jit import exact_kernel, inlined, kernel
 
 
-@kernel
+@exact_kernel
 def log_joint(x, n, offset, means, scale, scratch, out):
     """Compute log(weight_k N(x_i; mu_k, S_k)) for a block of rows.
 
@@ -83,13 +83,14 @@ def log_joint(x, n, offset, means, scale, scratch, out):
 
 
 @kernel
-def accumulate(x, n, resp, means, scratch, nk, s1, s2):
+def accumulate(x, n, w, resp, means, scratch, nk, s1, s2):
     """Add a block's moments about the means; of s2 only the lower triangle is filled.
 
     Parameters
     ----------
     x : (n_features, block), the rows, transposed
     n : number of rows
+    w : (block,), row weights
     resp : (n_components, block), row weight times responsibility
     means : (n_components, n_features)
     scratch : (at least (n_features + 2) * block,)
@@ -103,20 +104,17 @@ def accumulate(x, n, resp, means, scratch, nk, s1, s2):
     u = scratch[(n_features + 1) * block : (n_features + 1) * block + n]
     for k in range(n_components):
         resp_k = resp[k]
-        total = 0.0
         significant = 0
         for i in range(n):
-            total += resp_k[i]
-            significant += resp_k[i] > 1e-16
-        nk[k] += total
+            significant += resp_k[i] > 1e-16 * w[i]
         if significant == 0:
             continue
-        # Rows of negligible responsibility change nothing: where they are many, pack the others together.
+        # Rows of negligible responsibility change nothing: where they are many, the others are packed together.
         m = n
         if n_features > 3 and 3 * significant < n:
             m = 0
             for i in range(n):
-                if resp_k[i] > 1e-16:
+                if resp_k[i] > 1e-16 * w[i]:
                     r[m] = resp_k[i]
                     for a in range(n_features):
                         scratch[a * block + m] = x[a, i] - means[k, a]
@@ -130,6 +128,10 @@ def accumulate(x, n, resp, means, scratch, nk, s1, s2):
                 mean = means[k, a]
                 for i in range(n):
                     y_a[i] = x_a[i] - mean
+        total = 0.0
+        for i in range(m):
+            total += r[i]
+        nk[k] += total
         y_0 = scratch[:n]
         for a in range(n_features):
             y_a = scratch[a * block : a * block + n]
@@ -215,4 +217,6 @@ def row_statistics(x, w, offset, means, scale, z, nk, s1, s2):
             for b in range(a + 1):
                 s2[k, a, b] = u * s1[k, b]
             s1[k, a] = u
+    if best < -1e299 and w > 0.0:
+        return -np.inf
     return w * (best + np.log(total))

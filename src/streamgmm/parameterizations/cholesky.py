@@ -74,6 +74,8 @@ class Cholesky(Parameterization):
     def gradient(self, statistics: Statistics, mixture: Mixture) -> Array:
         """Return d log-likelihood / d theta; no matrix is inverted."""
         factor = mixture.kernel_factor()
+        shape = factor.shape
+        factor = np.concatenate([factor, np.zeros((2, *shape[1:]))])
         gradient = np.zeros(len(self.pack(mixture)))
         fill: Any = cholesky.gradient_triangular if mixture.kind.has_matrices else cholesky.gradient_diagonal
         fill(
@@ -81,7 +83,7 @@ class Cholesky(Parameterization):
             0.0,
             statistics.nk,
             statistics.s1,
-            statistics.s2.reshape(factor.shape),
+            statistics.s2.reshape(shape),
             mixture.log_weights[np.newaxis],
             mixture.means,
             factor,

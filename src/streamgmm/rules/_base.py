@@ -22,6 +22,11 @@ def copies(arrays: Arrays) -> Arrays:
     return first.copy(), second.copy(), third.copy()
 
 
+def with_scratch(array: Array, n: int) -> Array:
+    """Return the array with n more entries along its first axis, for a compiled update to work in."""
+    return np.concatenate([array, np.zeros((n, *array.shape[1:]))])
+
+
 class RuleState(NamedTuple):
     """What a rule carries from one update to the next.
 

@@ -12,7 +12,7 @@ from streamgmm.kernels.m_step import HEADER, WINDOW
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
-from ._base import Arrays, Rule
+from ._base import Arrays, Rule, with_scratch
 from .schedules import Constant, Schedule
 
 
@@ -55,7 +55,7 @@ class GradientAscent(Rule):
     def _memory(self, mixture: Mixture, n_rows: float) -> Arrays:
         memory = np.zeros(HEADER + len(parameterizations.get(self.parameterization).pack(mixture)))
         memory[WINDOW] = n_rows
-        return memory, mixture.log_weights[np.newaxis].copy(), mixture.kernel_factor()
+        return memory, mixture.log_weights[np.newaxis].copy(), with_scratch(mixture.kernel_factor(), 2)
 
     def compiled(self, kind: CovarianceType, options: Array) -> Any:
         """Return the compiled step."""

@@ -11,7 +11,7 @@ from streamgmm.kernels.m_step import HAS_PRIOR, HEADER, WINDOW
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
-from ._base import Arrays, Rule
+from ._base import Arrays, Rule, with_scratch
 from .schedules import PowerDecay, Schedule
 
 
@@ -46,7 +46,7 @@ class OnlineEM(Rule):
         memory = np.zeros(HEADER + mixture.n_components)
         memory[WINDOW] = n_rows or 1.0
         memory[HEADER:] = mixture.weights
-        return memory, means.copy(), mixture.kind.scatter(scale)
+        return memory, means.copy(), with_scratch(mixture.kind.scatter(scale), 1)
 
     def compiled(self, kind: CovarianceType, options: Array) -> Any:
         """Return the compiled M-step."""

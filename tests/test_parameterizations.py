@@ -1,0 +1,144 @@
+"""Parameterizations: gradients against central differences, and maps that are one to one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import naive
+from streamgmm import Mixture, covariance, e_step, parameterizations, rules
+
+TYPES = covariance.names()
+NAMES = parameterizations.names()
+
+every_case = pytest.mark.parametrize(("name", "kind"), [(name, kind) for name in NAMES for kind in TYPES])
+
+
+def parameters_of(mixture):
+    return naive.Parameters(mixture.weights, mixture.means, mixture.covariances, mixture.covariance_type)
+
+
+def case(kind, n_components, n_features, seed):
+    """Return a mixture, and rows from another one, so that the gradient is not near zero."""
+    rng = np.random.default_rng(seed)
+    mixture = Mixture(*naive.random_parameters(rng, kind, n_components, n_features))
+    X = naive.draw(rng, naive.random_parameters(rng, kind, n_components, n_features), 40)
+    return mixture, X, rng
+
+
+@every_case
+@given(st.integers(1, 5), st.integers(1, 8), st.integers(0, 2**32 - 1))
+def test_gradient_is_that_of_central_differences(name, kind, n_components, n_features, seed):
+    mixture, X, rng = case(kind, n_components, n_features, seed)
+    w = rng.uniform(0.0, 2.0, len(X))
+    parameterization = parameterizations.get(name)
+    theta = parameterization.pack(mixture)
+
+    def log_likelihood(theta):
+        return naive.log_likelihood(parameters_of(parameterization.unpack(theta, mixture)), X, w)
+
+    expected = naive.central_differences(log_likelihood, theta)
+    gradient = parameterization.gradient(e_step(mixture, X, w), mixture)
+    assert gradient.shape == theta.shape
+    # Relative to each entry, and to the largest one where an entry cancels.
+    np.testing.assert_allclose(gradient, expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max())
+
+
+@every_case
+@given(st.integers(1, 5), st.integers(1, 8), st.integers(0, 2**32 - 1))
+def test_unpack_undoes_pack(name, kind, n_components, n_features, seed):
+    mixture, _, _ = case(kind, n_components, n_features, seed)
+    parameterization = parameterizations.get(name)
+    again = parameterization.unpack(parameterization.pack(mixture), mixture)
+    assert again.covariance_type == kind
+    np.testing.assert_allclose(again.weights, mixture.weights, rtol=1e-10)
+    np.testing.assert_allclose(again.means, mixture.means, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(again.covariances, mixture.covariances, rtol=1e-10, atol=1e-12)
+
+
+@every_case
+@given(st.integers(1, 5), st.integers(1, 8), st.integers(0, 2**32 - 1), st.floats(-5.0, 5.0))
+def test_pack_undoes_unpack(name, kind, n_components, n_features, seed, constant):
+    """Adding a constant to all logits, which every theta starts with, leaves the mixture as it is."""
+    mixture, _, _ = case(kind, n_components, n_features, seed)
+    parameterization = parameterizations.get(name)
+    theta = parameterization.pack(mixture)
+    theta[:n_components] += constant
+    moved = parameterization.unpack(theta, mixture)
+    np.testing.assert_allclose(moved.weights, mixture.weights, rtol=1e-10)
+    again = parameterization.pack(moved)
+    theta[:n_components] -= theta[:n_components].mean()
+    again[:n_components] -= again[:n_components].mean()
+    np.testing.assert_allclose(again, theta, rtol=1e-10, atol=1e-10)
+
+
+@every_case
+def test_nothing_is_changed_in_place(name, kind):
+    mixture, X, _ = case(kind, 3, 3, 0)
+    parameterization = parameterizations.get(name)
+    theta = parameterization.pack(mixture)
+    kept = theta.copy()
+    moved = parameterization.unpack(theta, mixture)
+    parameterization.gradient(e_step(mixture, X), mixture)
+    np.testing.assert_array_equal(theta, kept)
+    before = moved.means.copy(), moved.factor.copy()
+    theta[...] = 0.0  # the mixture must not look at it
+    np.testing.assert_array_equal(moved.means, before[0])
+    np.testing.assert_array_equal(moved.factor, before[1])
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("n_features", [1, 2, 5])
+def test_any_vector_is_a_mixture_of_log_cholesky(kind, n_features):
+    mixture, X, rng = case(kind, 3, n_features, 1)
+    parameterization = parameterizations.get("cholesky")
+    for _ in range(20):
+        theta = 3 * rng.standard_normal(len(parameterization.pack(mixture)))
+        moved = parameterization.unpack(theta, mixture)
+        np.testing.assert_allclose(parameterization.pack(moved)[3:], theta[3:], rtol=1e-10, atol=1e-10)
+        assert np.isfinite(moved.log_prob(X)).all()
+        np.testing.assert_allclose(moved.weights.sum(), 1.0, rtol=1e-12)
+
+
+@every_case
+def test_gradient_vanishes_where_em_stands_still(name, kind):
+    mixture, _, rng = case(kind, 2, 2, 4)
+    X = naive.draw(rng, parameters_of(mixture), 300)
+    rule = rules.EM()
+    for _ in range(3000):
+        mixture = rule.update(e_step(mixture, X, n_threads=1), rule.init(mixture), mixture)[0]
+    gradient = parameterizations.get(name).gradient(e_step(mixture, X), mixture)
+    # sums of 300 terms of order one that cancel, at a point that EM approaches linearly
+    np.testing.assert_allclose(gradient, 0.0, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_gradient_of_the_means_and_logits(kind):
+    """d/d logits = N - W pi and d/d mean = S^-1 s1, which every theta of log-Cholesky starts with."""
+    mixture, X, _ = case(kind, 3, 4, 2)
+    moments = naive.statistics(parameters_of(mixture), X)
+    gradient = parameterizations.get("cholesky").gradient(e_step(mixture, X), mixture)
+    np.testing.assert_allclose(gradient[:3], moments.nk - len(X) * mixture.weights, rtol=1e-9, atol=1e-10)
+    S = naive.dense(parameters_of(mixture))
+    expected = np.linalg.solve(S, moments.s1[:, :, np.newaxis]).ravel()
+    np.testing.assert_allclose(gradient[3:15], expected, rtol=1e-9, atol=1e-10)
+
+
+def test_log_cholesky_of_one_variance():
+    """With respect to log sigma the gradient is s2 / v - N: twice that by the log variance."""
+    mixture = Mixture([1.0], [[1.0]], [[[4.0]]])
+    gradient = parameterizations.get("cholesky").gradient(e_step(mixture, [[2.0], [5.0]]), mixture)
+    np.testing.assert_allclose(gradient, [0.0, 5.0 / 4.0, 17.0 / 4.0 - 2.0], rtol=1e-14, atol=1e-15)
+
+
+@pytest.mark.parametrize("bad", ["nonsense", "", "Cholesky"])
+def test_unknown_name_lists_the_known_ones(bad):
+    known = ", ".join(map(repr, NAMES))
+    with pytest.raises(ValueError, match=f"`parameterization` must be one of {known}, got {bad!r}"):
+        parameterizations.get(bad)
+
+
+def test_names_are_the_registry():
+    assert [parameterizations.get(name).name for name in NAMES] == list(NAMES)
