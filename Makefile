@@ -30,7 +30,7 @@ unit: .venv/dev .venv/kernels
 
 # The kernels once more without compilation, so that an index past an array's end cannot hide.
 uncompiled: .venv/dev
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n auto -q -m uncompiled tests
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n auto -q tests/test_kernels.py tests/test_parameterizations.py
 
 bench: .venv/dev .venv/kernels
 	$(BIN)/python benchmarks/compare.py

@@ -63,9 +63,8 @@ def report(
         em.fit(training)
     seconds = time.perf_counter() - start
     print(f"  held-out log-likelihood per row: {model.score(held_out):.4f}")
-    print(
-        f"      scikit-learn's EM, same rows: {em.score(held_out):.4f}  ({em.n_iter_} passes, {seconds:.1f} s)"
-    )
+    theirs = f"{em.score(held_out):.4f}  ({em.n_iter_} passes, {seconds:.1f} s)"
+    print(f"      scikit-learn's EM, same rows: {theirs}")
     print(f"  {rate:,.0f} rows per second, {model.n_samples_seen_:,} rows in all")
 
 

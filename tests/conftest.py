@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numba
 from hypothesis import HealthCheck, settings
 
 # With --import-mode=importlib no test directory is on the path, and `import naive` needs it.
@@ -18,3 +19,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],  # the first example may compile
 )
 settings.load_profile("streamgmm")
+
+
+def pytest_configure(config):
+    """Let uncompiled kernels divide by zero and overflow as silently as compiled ones do."""
+    if numba.config.DISABLE_JIT:
+        config.addinivalue_line("filterwarnings", r"ignore::RuntimeWarning:streamgmm\.kernels")

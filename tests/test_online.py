@@ -128,7 +128,9 @@ def test_call_sizes_do_not_matter(rule, batch_size, sizes):
 def test_large_mini_batches_are_threaded_and_agree():
     X, _ = blobs(200_000)
     models = [
-        OnlineGaussianMixture(3, batch_size=70_000, init_size=1000, random_state=0, n_threads=n).partial_fit(X)
+        OnlineGaussianMixture(3, batch_size=70_000, init_size=1000, random_state=0, n_threads=n).partial_fit(
+            X
+        )
         for n in (1, 2, 7)
     ]
     for model in models[1:]:
@@ -394,3 +396,13 @@ def test_em_that_stops_early_says_so():
     with pytest.warns(ConvergenceWarning, match="EM did not converge in 500 iterations"):
         model = OnlineGaussianMixture(8, random_state=2).fit(X)
     assert not model.converged_
+
+
+def test_rows_that_just_fill_the_start():
+    """The model has gone online, but no mini-batch has come: what can be read is EM's."""
+    X, _ = blobs(1024)
+    model = OnlineGaussianMixture(2, random_state=0).fit(X)
+    assert len(model.history_) == 0
+    assert model.lower_bound_ == pytest.approx(model.score(X), abs=1e-4)
+    assert model.converged_
+    assert model.n_iter_ > 1

@@ -68,9 +68,7 @@ def e_step(
     return statistics
 
 
-def sum_rows(
-    mixture: Mixture, X: Any, weights: Array, *, n_threads: int | None = None
-) -> Statistics:
+def sum_rows(mixture: Mixture, X: Any, weights: Array, *, n_threads: int | None = None) -> Statistics:
     """Do the work of `e_step` without its checks; empty weights are ones.
 
     The log-likelihood is NaN or minus infinity where rows are not finite or too far away to be squared.

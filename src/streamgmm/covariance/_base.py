@@ -157,9 +157,8 @@ def cholesky(matrix: Array, what: str) -> Array:
     ):
         raise ValueError(f"{what} must be symmetric, got {matrix.tolist()}")
     try:
-        factor: Array = np.linalg.cholesky(matrix)
+        return np.array(np.linalg.cholesky(matrix), dtype=np.float64)
     except np.linalg.LinAlgError:
         raise ValueError(
             f"{what} must be positive definite, got smallest eigenvalue {np.linalg.eigvalsh(matrix)[0]:.3g}"
         ) from None
-    return factor

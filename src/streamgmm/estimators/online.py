@@ -18,6 +18,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from streamgmm import covariance, rules
+from streamgmm.fit.batch import BatchResult
 from streamgmm.fit.initialize import METHODS
 from streamgmm.fit.stream import Learner
 from streamgmm.mixture import Mixture
@@ -331,9 +332,7 @@ class OnlineGaussianMixture(DensityMixin, BaseEstimator):
     @property
     def n_iter_(self) -> int:  # noqa: D102
         progress = self._require_fitted()
-        if isinstance(progress.stage, WarmUp):
-            return progress.stage.result.n_iter
-        return progress.history.n_batches
+        return progress.history.n_batches or progress.start.n_iter
 
     @property
     def lower_bound_(self) -> float:  # noqa: D102
@@ -408,10 +407,19 @@ class Progress:
     stage: WarmUp | Learner
     history: History
     n_rows: int
+    em: BatchResult | None = None
+
+    @property
+    def start(self) -> BatchResult:
+        """EM's fit of the first rows, or of all rows so far."""
+        if isinstance(self.stage, WarmUp):
+            return self.stage.result
+        assert self.em is not None  # a learner is made from EM's fit
+        return self.em
 
     def learn(self, X: Any, weights: Array) -> Progress:
         """Return the progress after more rows."""
-        stage, history = self.stage, self.history
+        stage, history, em = self.stage, self.history, self.em
         n_rows = self.n_rows + len(X)
         n_threads = None
         if isinstance(stage, WarmUp):
@@ -421,9 +429,10 @@ class Progress:
             X, weights = X[room:], weights[room:]
             if len(stage.X) < self.start_rows:
                 return replace(self, stage=stage, n_rows=n_rows)
+            em = stage.result
             stage = Learner.start(
                 self.rule,
-                stage.result.mixture,
+                em.mixture,
                 n_rows=len(stage.X),
                 batch_size=self.batch_size,
                 options=stage.options,
@@ -440,7 +449,7 @@ class Progress:
                     UserWarning,
                     stacklevel=4,
                 )
-        return replace(self, stage=stage, history=history, n_rows=n_rows)
+        return replace(self, stage=stage, history=history, n_rows=n_rows, em=em)
 
     @cached_property
     def mixture(self) -> Mixture:
@@ -452,16 +461,16 @@ class Progress:
     @property
     def lower_bound(self) -> float:
         """Mean log-likelihood of a row lately."""
-        if isinstance(self.stage, WarmUp):
-            return self.stage.result.lower_bounds[-1]
-        per_row = self.history.per_row[-max(1, len(self.history.weight) // 10) :]
-        return float(np.nanmean(per_row)) if len(per_row) else float("nan")
+        if self.history.n_batches == 0:
+            return self.start.lower_bounds[-1]
+        recent = slice(-max(1, len(self.history.weight) // 10), None)
+        return float(self.history.log_likelihood[recent].sum() / self.history.weight[recent].sum())
 
     @property
     def converged(self) -> bool:
         """Whether the log-likelihood has stopped rising."""
-        if isinstance(self.stage, WarmUp):
-            return self.stage.result.converged
+        if self.history.n_batches == 0:
+            return self.start.converged
         per_row = self.history.per_row
         per_row = per_row[np.isfinite(per_row)]
         if len(per_row) < 4:

@@ -37,8 +37,8 @@ UPDATE = types.void(
 )
 
 
-# Kernels may slice arrays but not make them. Without ``_nrt`` numba would count references to every slice with a
-# locked instruction, which costs as much as the work on a short row: half of the time at eight features.
+# Kernels may slice arrays but not make them. But for ``_nrt=False`` numba would count references to every
+# slice with a locked instruction, which costs as much as the work on a short row.
 
 
 def kernel(function: F) -> F:

@@ -31,15 +31,14 @@ def normalize(n, joint, w, top, log_prob):
             joint_k[i] = exp_nonpositive(joint_k[i] - top[i])
             log_prob[i] += joint_k[i]
     log_likelihood = 0.0
-    lowest = 0.0
+    too_far = 0
     for i in range(n):
         total = log_prob[i]
         log_prob[i] = top[i] + log_positive(total)
         top[i] = w[i] / total
         log_likelihood += w[i] * log_prob[i]
-        weighed = log_prob[i] if w[i] > 0.0 else 0.0
-        lowest = weighed if weighed < lowest else lowest
-    if lowest < -1e299:
+        too_far += (log_prob[i] < -1e299) & (w[i] > 0.0)
+    if too_far > 0:
         log_likelihood = -np.inf
     for k in range(n_components):
         joint_k = joint[k]

@@ -7,8 +7,9 @@ covariance is pooled. ``factor`` is L of S = L L' (n_components, n_features, n_f
 deviations (n_components, n_features, 1).
 
 The memory of the rule: ``memory`` [rows seen, count of refused updates, gradient], ``memory_2`` the log
-weights (1, n_components), ``memory_3`` the factor, with two more entries for scratch. The options are those of `m_step`; regularization and
-prior enter as additions to the statistics, the prior as ``share`` of its pseudo-rows.
+weights (1, n_components), ``memory_3`` the factor, with two more entries for scratch. The options are those
+of `m_step`; regularization and prior enter as additions to the statistics, the prior as ``share`` of its
+pseudo-rows.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ def gradient_triangular(weight, share, nk, s1, s2, log_weights, means, factor, o
     """Fill gradient[first:] with that of the log-likelihood plus ``share`` of the log prior: full and tied.
 
     With S = L L': d/d mean = L^-T L^-1 s1 and d/d L = tril(L^-T (L^-1 s2 L^-T - N I)), the diagonal times
-    L_ii for its logarithm. ``log_weights`` is (1, n_components); the last two entries of ``factor`` are scratch.
+    L_ii for its logarithm. ``log_weights`` is (1, n_components); the last two entries of ``factor`` are
+    scratch.
     """
     n_components, n_features = means.shape
     prior = FLOOR + n_features

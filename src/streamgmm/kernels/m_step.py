@@ -76,9 +76,9 @@ def write_offset(k, weight, scale, offset):
 def blend_and_factor(k, c, nk, s1, s2, covariances, j, scale, options):
     """Blend moments into covariances[j], in place, and factor it, plus the floor, into scale[k]: S = L D L'.
 
-    ``c`` = 0 factors alone. A pivot below the floor, or below 1e-15 of its
-    diagonal, can only be rounding: that least value takes its place. Blending and factoring share their loops because the compiler makes SIMD loops of
-    the short rows otherwise, whose start costs more than the rows.
+    ``c`` = 0 factors alone. A pivot below the floor, or below 1e-15 of its diagonal, can only be rounding:
+    that least value takes its place. Blending and factoring share their loops because the compiler makes SIMD
+    loops of the short rows otherwise, whose start costs more than the rows.
     """
     n_features = scale.shape[1]
     keep = 1.0 - c * nk[k]

@@ -70,7 +70,12 @@ def log_joint(x, n, offset, means, scale, scratch, out):
                 for i in range(n):
                     z_a[i] = x_a[i] - mean - (l_0 * z_0[i] + l_1 * z_1[i] + l_2 * z_2[i])
             while b < a:
-                l_0, l_1, l_2, l_3 = scale[k, a, b], scale[k, a, b + 1], scale[k, a, b + 2], scale[k, a, b + 3]
+                l_0, l_1, l_2, l_3 = (
+                    scale[k, a, b],
+                    scale[k, a, b + 1],
+                    scale[k, a, b + 2],
+                    scale[k, a, b + 3],
+                )
                 z_0 = scratch[b * block : b * block + n]
                 z_1 = scratch[(b + 1) * block : (b + 1) * block + n]
                 z_2 = scratch[(b + 2) * block : (b + 2) * block + n]
@@ -109,7 +114,7 @@ def accumulate(x, n, w, resp, means, scratch, nk, s1, s2):
             significant += resp_k[i] > 1e-16 * w[i]
         if significant == 0:
             continue
-        # Rows of negligible responsibility change nothing: where they are many, the others are packed together.
+        # Rows of negligible responsibility change nothing: where they are many, the others are packed.
         m = n
         if n_features > 3 and 3 * significant < n:
             m = 0
