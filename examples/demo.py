@@ -23,7 +23,7 @@ from streamgmm import Mixture, OnlineGaussianMixture, datasets, save
 from streamgmm.sources import open_source
 
 OUTPUT = Path("demo-output")
-N_ROWS = 4_000_000
+N_ROWS = 3_000_000
 
 
 def progress_bar() -> Progress:
@@ -86,17 +86,17 @@ def vowels() -> None:
 def millions() -> None:
     """Generate a Parquet file of several million rows and learn it in one pass."""
     rng = np.random.default_rng(1)
-    roots = 0.6 * rng.normal(size=(6, 2, 2))
+    roots = 0.6 * rng.normal(size=(4, 2, 2))
     covariances = roots @ roots.transpose(0, 2, 1) + 0.2 * np.eye(2)
-    truth = Mixture(rng.dirichlet(np.full(6, 5.0)), rng.normal(0, 3, (6, 2)), covariances)
+    truth = Mixture(rng.dirichlet(np.full(4, 5.0)), rng.normal(0, 3, (4, 2)), covariances)
     path = OUTPUT / "rows.parquet"
     schema = pa.schema([("x", pa.float64()), ("y", pa.float64())])
     with progress_bar() as progress, pq.ParquetWriter(path, schema) as writer:
         for part in progress.track(range(20), description="writing"):
             rows = truth.sample(N_ROWS // 20, part)[0]
             writer.write_table(pa.table({"x": rows[:, 0], "y": rows[:, 1]}))
-    print(f"{path}: {N_ROWS:,} rows from 6 Gaussians, one pass")
-    model = OnlineGaussianMixture(6, random_state=0)
+    print(f"{path}: {N_ROWS:,} rows from 4 Gaussians, one pass")
+    model = OnlineGaussianMixture(4, random_state=0)
     rate = stream(model, (batch.rows for batch in open_source([str(path)]).batches()), N_ROWS, "rows")
     table = pq.read_table(path)
     training = np.column_stack([table["x"], table["y"]])

@@ -587,7 +587,8 @@ def test_help_imports_nothing_heavy():
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_a_terminal_gets_a_progress_bar_and_the_speed(folder):
+def test_a_terminal_gets_a_progress_bar_and_the_speed(folder, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")  # a dumb terminal gets none
     pty = pytest.importorskip("pty")
     ours, theirs = pty.openpty()
     with start("fit", folder / "points.csv", "-k", 2, stderr=theirs) as process:
