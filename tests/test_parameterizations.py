@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given
@@ -102,6 +103,7 @@ def test_any_vector_is_a_mixture_of_log_cholesky(kind, n_features):
         np.testing.assert_allclose(moved.weights.sum(), 1.0, rtol=1e-12)
 
 
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="long without compilation")
 @every_case
 def test_gradient_vanishes_where_em_stands_still(name, kind):
     mixture, _, rng = case(kind, 2, 2, 4)

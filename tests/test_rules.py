@@ -20,8 +20,9 @@ from streamgmm.sweep import CHUNK
 TYPES = covariance.names()
 RULES = rules.names()
 NO_WEIGHTS = np.empty(0)
-# Without compilation the long streams would take minutes.
-JIT = not numba.config.DISABLE_JIT
+long_without_compilation = pytest.mark.skipif(
+    bool(numba.config.DISABLE_JIT), reason="long without compilation"
+)
 
 every_type = pytest.mark.parametrize("kind", TYPES)
 every_rule = pytest.mark.parametrize(("name", "kind"), [(name, kind) for name in RULES for kind in TYPES])
@@ -124,6 +125,7 @@ def test_em_never_lowers_the_log_likelihood(kind, n_components, n_features, seed
         mixture = em(mixture, X)
 
 
+@long_without_compilation
 @every_type
 def test_fit_em_climbs_to_a_fixed_point(kind):
     _, mixture, X = start(kind, 2, 2)
@@ -137,6 +139,7 @@ def test_fit_em_climbs_to_a_fixed_point(kind):
     assert_mixtures_close(em(result.mixture, X), result.mixture, rtol=1e-4, atol=1e-5)
 
 
+@long_without_compilation
 def test_old_faithful():
     """mclust prints log-likelihood -1130.264 and these weights and means."""
     X = datasets.load_faithful().data
@@ -242,6 +245,7 @@ def test_online_em_with_step_one_is_em(kind, with_prior, schedule):
     assert_mixtures_close(online, em(mixture, X, options=options), rtol=1e-12, atol=1e-13)
 
 
+@long_without_compilation
 @every_type
 def test_online_em_converges_to_em(kind):
     """Averages over ten passes come near what EM makes of the same rows."""
@@ -250,7 +254,7 @@ def test_online_em_converges_to_em(kind):
     learner = Learner.start(
         rules.OnlineEM(PowerDecay(0.7)), mixture, n_rows=100, batch_size=50, options=options_of(kind, 2, 2)
     )
-    for _ in range(10 if JIT else 3):
+    for _ in range(10):
         learner = learner.learn(X, NO_WEIGHTS)[0]
     reached = e_step(learner.mixture, X).log_likelihood / len(X)
     assert reached > best.lower_bounds[0] + 0.5 * (best.lower_bounds[-1] - best.lower_bounds[0])
@@ -279,6 +283,7 @@ def test_gradient_step_is_a_step_along_theta(kind, name, n_features):
         assert_mixtures_close(mixture, expected)
 
 
+@long_without_compilation
 @every_type
 @pytest.mark.parametrize("name", parameterizations.names())
 def test_gradient_ascent_climbs_to_where_em_does(kind, name):
@@ -287,7 +292,7 @@ def test_gradient_ascent_climbs_to_where_em_does(kind, name):
     X = naive.draw(rng, truth, 100)
     mixture = Mixture(*truth._replace(means=truth.means + rng.standard_normal((2, 2))))
     best = fit_em(mixture, X, tol=1e-13, max_iter=20000).lower_bounds[-1]
-    n_steps = 3000 if JIT else 300
+    n_steps = 3000
     learner = Learner.start(
         rules.GradientAscent(name, 0.1),
         mixture,
@@ -300,9 +305,10 @@ def test_gradient_ascent_climbs_to_where_em_does(kind, name):
     assert (np.diff(path) > -1e-12).all()
     assert path[-1] > path[0] + 0.01
     # gradient ascent crawls where the likelihood is flat, even if that does not change its value much
-    assert abs(path[-1] - best) < (1e-6 if JIT else 0.1)
+    assert abs(path[-1] - best) < 1e-6
 
 
+@long_without_compilation
 @every_type
 @pytest.mark.parametrize("with_prior", [False, True], ids=["floor", "prior"])
 def test_gradient_ascent_stands_still_where_regularized_em_does(kind, with_prior):
@@ -479,7 +485,7 @@ def test_stream_of_weighted_float32_rows_with_a_rest(name, kind, n_features):
         )
 
 
-@pytest.mark.skipif(not JIT, reason="long without compilation")
+@long_without_compilation
 @pytest.mark.parametrize("name", RULES)
 def test_batches_larger_than_a_chunk(name):
     for kind in ("full", "spherical"):
@@ -508,7 +514,7 @@ def test_pieces_of_whole_batches_change_no_bit(name, kind, batch_size):
     assert learner.mixture == whole.mixture
 
 
-@pytest.mark.skipif(not JIT, reason="long without compilation")
+@long_without_compilation
 @pytest.mark.parametrize("batch_size", [1, 1000])
 def test_long_stream_in_one_call_or_two(batch_size):
     """A call runs 65536 rows at a time; where it is cut must not show."""
@@ -678,7 +684,7 @@ def test_row_too_far_to_be_squared_is_refused_and_counted(name, kind, batch_size
     assert_valid(after.mixture, X)
 
 
-@pytest.mark.skipif(not JIT, reason="long without compilation")
+@long_without_compilation
 @pytest.mark.parametrize("name", RULES)
 def test_row_too_far_to_be_squared_is_refused_in_large_batches(name):
     """Mini-batches larger than a chunk are summed by `e_step`, which raises for such rows."""

@@ -58,6 +58,14 @@ def inlined(function: F) -> F:
     )
 
 
+def spliced(function: F) -> F:
+    """Copy a function that only calls others into its callers, before they are compiled.
+
+    Each level of calls is optimized again with all that is below it: one level fewer is a second less.
+    """
+    return numba.njit(inline="always")(function)
+
+
 def loop(function: F) -> F:
     """Compile a loop over rows, which makes its own buffers."""
     return numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_EXACT)(function)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import diagonal, triangular
-from ._jit import inlined, kernel
+from ._jit import kernel, spliced
 from .elementary import exp_nonpositive, log_positive
 
 
@@ -47,7 +47,7 @@ def normalize(n, joint, w, top, log_prob):
     return log_likelihood
 
 
-@kernel
+@spliced
 def log_joint(x, n, offset, means, scale, scratch, out):
     """Fill out (n_components, block) with the rows' joint log densities."""
     if scale.shape[2] == 1:
@@ -56,7 +56,7 @@ def log_joint(x, n, offset, means, scale, scratch, out):
         triangular.log_joint(x, n, offset, means, scale, scratch, out)
 
 
-@kernel
+@spliced
 def block_statistics(x, n, w, offset, means, scale, scratch, joint, top, log_prob, nk, s1, s2):
     """Add a block's statistics to nk, s1, s2 and return its log-likelihood.
 
@@ -72,7 +72,7 @@ def block_statistics(x, n, w, offset, means, scale, scratch, joint, top, log_pro
     return log_likelihood
 
 
-@inlined
+@spliced
 def row_statistics(x, w, offset, means, scale, z, nk, s1, s2):
     """Write the statistics of one row x (n_features,) of weight w; return its log-likelihood."""
     if scale.shape[2] == 1:
