@@ -215,7 +215,9 @@ def test_bad_rows_leave_the_estimator_as_it_was(learn, X, weights, message):
         ({"prior": "strong"}, "prior"),
         ({"n_threads": 0}, "n_threads"),
         ({"n_components": 2, "weights_init": [0.5, 0.6]}, "must sum to one"),
-        ({"n_components": 2, "means_init": np.zeros((3, 2))}, "`means` must have shape"),
+        ({"n_components": 2, "means_init": np.zeros((3, 2))}, "`means_init` must have shape"),
+        ({"n_components": 2, "weights_init": [1.0]}, r"`weights_init` must have shape \(2,\), got \(1,\)"),
+        ({"n_components": 2, "precisions_init": np.ones((2, 2, 2))}, "positive definite"),
         ({"n_components": 2, "precisions_init": np.eye(2)}, "`precisions_init` must have shape"),
     ],
 )
@@ -406,3 +408,76 @@ def test_rows_that_just_fill_the_start():
     assert model.lower_bound_ == pytest.approx(model.score(X), abs=1e-4)
     assert model.converged_
     assert model.n_iter_ > 1
+
+
+@pytest.mark.parametrize("rule", ["online-em", "gradient"])
+@pytest.mark.parametrize("batch_size", [1, 16, 250])
+def test_weights_count_while_online(rule, batch_size):
+    """A row of weight 99 counts 99 times one of weight 1, also when mini-batches differ in weight."""
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(20_000, 1))
+    second = rng.random(20_000) < 0.5
+    X[second] += 5
+    weights = np.where(second, 0.02, 1.98)
+    model = OnlineGaussianMixture(2, rule=rule, batch_size=batch_size, init_size=250, random_state=0)
+    model.fit(X, sample_weight=weights)
+    assert model.weights_.max() == pytest.approx(0.99, abs=0.015)
+
+
+@pytest.mark.parametrize("batch_size", [1, 250])
+def test_average_of_weighted_rows(batch_size):
+    """With steps 1 / t online EM of one component is the weighted mean of all rows."""
+    X = np.random.default_rng(0).normal(size=(4000, 1))
+    X[2000:] += 10
+    weights = np.repeat([1.0, 100.0], 2000)
+    rule = rules.OnlineEM(rules.schedules.PowerDecay(1.0))
+    model = OnlineGaussianMixture(1, rule=rule, batch_size=batch_size, init_size=250, random_state=0)
+    model.fit(X, sample_weight=weights)
+    tolerance = 0.05 if batch_size == 1 else 0.5  # a mini-batch is as many steps at once
+    assert model.means_.item() == pytest.approx(
+        np.average(X, weights=np.ravel(weights)[:, None]), abs=tolerance
+    )
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_regularization_and_prior_count_once(kind):
+    """With steps 1 / t online EM of one component is the posterior mode of all rows, wherever it began."""
+    X = np.random.default_rng(0).normal(size=(4000, 2))
+    rule = rules.OnlineEM(rules.schedules.PowerDecay(1.0))
+    prior = ConjugatePrior(mean=[1.0, 1.0], scale=1e4 * np.eye(2), degrees_of_freedom=1000)
+    for settings in ({"reg_covar": 10.0}, {"reg_covar": 1e-3, "prior": prior}):
+        settings = {**settings, "covariance_type": kind, "random_state": 0, "batch_size": 50, "rule": rule}
+        online = OnlineGaussianMixture(1, init_size=100, **settings).fit(X)
+        whole = OnlineGaussianMixture(1, init_size=4000, **settings).fit(X)
+        np.testing.assert_allclose(online.covariances_, whole.covariances_, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(online.means_, whole.means_, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_gradient_ascent_stays_among_the_rows(kind, scale):
+    """The guard: no step moves a mean by more than a standard deviation, whatever the data's unit."""
+    X, _ = blobs(3000)
+    model = OnlineGaussianMixture(3, covariance_type=kind, rule="gradient", init_size=100, random_state=0)
+    model.fit(X * scale)
+    assert (model.means_ >= X.min(axis=0) * scale).all()
+    assert (model.means_ <= X.max(axis=0) * scale).all()
+    assert np.isfinite(model.score(X * scale))
+
+
+def test_weighted_calls_of_any_size_agree():
+    X, _ = blobs(4096)
+    weights = np.random.default_rng(0).uniform(0.1, 2, 4096)
+    whole = OnlineGaussianMixture(3, init_size=500, random_state=0).partial_fit(X, sample_weight=weights)
+    for size in (256, 1024):
+        pieces = OnlineGaussianMixture(3, init_size=500, random_state=0)
+        for start in range(0, 4096, size):
+            piece = slice(start, start + size)
+            pieces.partial_fit(X[piece], sample_weight=weights[piece])
+        assert_same(pieces, whole)
+
+
+def test_score_of_no_weight():
+    X, _ = blobs(100)
+    with pytest.raises(ValueError, match="positive weight"):
+        OnlineGaussianMixture(random_state=0).fit(X).score(X, sample_weight=np.zeros(100))

@@ -415,7 +415,7 @@ def learn_in_python(rule, mixture, X, w, *, batch_size, n_rows, options):
         rows = slice(begin, begin + batch_size)
         statistics = e_step(mixture, X[rows], w[rows] if len(w) else None)
         log_likelihood.append(statistics.log_likelihood)
-        fraction = np.array([len(X[rows]) / batch_size])
+        fraction = np.array([(w[rows].sum() if len(w) else len(X[rows])) / batch_size])
         if fraction[0] == 1.0:
             mixture, state = rule.update(statistics, state, mixture)
             continue
@@ -807,9 +807,9 @@ def test_gains_above_one_are_one():
         ({"mean": [0.0, np.nan]}, r"`mean` must be finite with shape \(n_features,\)"),
         ({"scale": np.eye(3)}, r"`scale` must be finite with shape \(2, 2\)"),
         ({"scale": np.full((2, 2), np.inf)}, r"`scale` must be finite with shape \(2, 2\)"),
-        ({"mean_count": 0.0}, "`mean_count` must be positive, got 0.0"),
-        ({"concentration": 0.9}, "`concentration` must be at least 1, got 0.9"),
-        ({"degrees_of_freedom": 1.0}, "`degrees_of_freedom` must be above 1, got 1.0"),
+        ({"mean_count": 0.0}, "`mean_count` must be positive and finite, got 0.0"),
+        ({"concentration": 0.9}, "`concentration` must be at least 1 and finite, got 0.9"),
+        ({"degrees_of_freedom": 1.0}, "`degrees_of_freedom` must be finite and above 1, got 1.0"),
     ],
 )
 def test_bad_priors(change, message):

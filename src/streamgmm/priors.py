@@ -55,13 +55,15 @@ class ConjugatePrior:
             raise ValueError(f"`mean` must be finite with shape (n_features,), got {self.mean!r}")
         if scale.shape != (len(mean), len(mean)) or not np.isfinite(scale).all():
             raise ValueError(f"`scale` must be finite with shape {(len(mean),) * 2}, got {self.scale!r}")
-        if self.mean_count <= 0:
-            raise ValueError(f"`mean_count` must be positive, got {self.mean_count}")
-        if self.concentration < 1:
-            raise ValueError(f"`concentration` must be at least 1, got {self.concentration}")
+        if not np.allclose(scale, scale.T) or np.linalg.eigvalsh(scale)[0] < -1e-9 * abs(scale).max():
+            raise ValueError(f"`scale` must be symmetric and positive semidefinite, got {scale.tolist()}")
+        if not (np.isfinite(self.mean_count) and self.mean_count > 0):
+            raise ValueError(f"`mean_count` must be positive and finite, got {self.mean_count}")
+        if not (np.isfinite(self.concentration) and self.concentration >= 1):
+            raise ValueError(f"`concentration` must be at least 1 and finite, got {self.concentration}")
         df = len(mean) + 2.0 if self.degrees_of_freedom is None else float(self.degrees_of_freedom)
-        if df <= len(mean) - 1:
-            raise ValueError(f"`degrees_of_freedom` must be above {len(mean) - 1}, got {df}")
+        if not (np.isfinite(df) and df > len(mean) - 1):
+            raise ValueError(f"`degrees_of_freedom` must be finite and above {len(mean) - 1}, got {df}")
         for name, value in (("mean", mean), ("scale", scale), ("degrees_of_freedom", df)):
             object.__setattr__(self, name, value)
 

@@ -14,7 +14,8 @@ from streamgmm import covariance, priors
 from streamgmm.fit.batch import BatchResult, fit_em
 from streamgmm.fit.initialize import feature_moments, initialize, typical
 from streamgmm.priors import ConjugatePrior
-from streamgmm.statistics import Array
+from streamgmm.statistics import Array, Statistics
+from streamgmm.sweep import e_step
 
 _TOL = 1e-6
 _MAX_ITER = 500
@@ -86,7 +87,9 @@ class WarmUp:
         variances = np.where(constant, typical(np.sqrt(variances[~constant])) ** 2, variances)
         settings = self.settings
         floor = 1e-6 * variances if settings.reg_covar is None else np.full(len(mean), settings.reg_covar)
-        weak = priors.weak_prior(mean, scatter, settings.n_components)
+        # too few rows for a covariance matrix of full rank: only their variances are known
+        width = scatter if len(self.X) > len(mean) else np.diag(variances)
+        weak = priors.weak_prior(mean, width, settings.n_components)
         prior = weak if isinstance(choice, str) else choice
         kind = covariance.get(settings.covariance_type)
         return priors.options(kind, settings.n_components, len(mean), floor, prior)
@@ -121,6 +124,12 @@ class WarmUp:
         )
         self._warn()
         return result
+
+    @property
+    def statistics(self) -> Statistics:
+        """The rows' statistics under the fit."""
+        weights = self.weights if len(self.weights) else None
+        return e_step(self.result.mixture, self.X, weights, n_threads=self.settings.n_threads)
 
     def _warn(self) -> None:
         constant = np.flatnonzero(np.ptp(self.X, axis=0) == 0)

@@ -248,7 +248,10 @@ class OnlineGaussianMixture(DensityMixin, BaseEstimator):
         log_prob = self.score_samples(X)
         if sample_weight is None:
             return float(log_prob.mean())
-        return float(np.average(log_prob, weights=as_weights(sample_weight, len(log_prob))))
+        weights = as_weights(sample_weight, len(log_prob))
+        if not weights.any():
+            raise ValueError("`sample_weight` must hold a positive weight, got only zero")
+        return float(np.average(log_prob, weights=weights))
 
     def predict(self, X: Any) -> np.ndarray[Any, np.dtype[np.intp]]:
         """Return the most probable component of each row (n_samples,)."""
@@ -384,7 +387,8 @@ class OnlineGaussianMixture(DensityMixin, BaseEstimator):
         size = max(size, self.n_components)
         start_rows = self.batch_size * -(-size // self.batch_size)
         warm_up = WarmUp(settings, np.empty((0, n_features)), np.empty(0))
-        return Progress(rules.get(self.rule), self.batch_size, start_rows, warm_up, History(), 0)
+        rule = rules.get(self.rule)
+        return Progress(rule, self.batch_size, self.n_threads, start_rows, warm_up, History(), 0)
 
     @contextmanager
     def _all_or_nothing(self) -> Iterator[None]:
@@ -403,6 +407,7 @@ class Progress:
 
     rule: Rule
     batch_size: int
+    n_threads: int | None
     start_rows: int
     stage: WarmUp | Learner
     history: History
@@ -421,9 +426,7 @@ class Progress:
         """Return the progress after more rows."""
         stage, history, em = self.stage, self.history, self.em
         n_rows = self.n_rows + len(X)
-        n_threads = None
         if isinstance(stage, WarmUp):
-            n_threads = stage.settings.n_threads
             room = self.start_rows - len(stage.X)
             stage = stage.add(np.array(X[:room], dtype=np.float64), weights[:room])
             X, weights = X[room:], weights[room:]
@@ -433,13 +436,14 @@ class Progress:
             stage = Learner.start(
                 self.rule,
                 em.mixture,
-                n_rows=len(stage.X),
+                n_rows=float(stage.weights.sum()) if len(stage.weights) else len(stage.X),
                 batch_size=self.batch_size,
                 options=stage.options,
+                statistics=stage.statistics,
             )
         if len(X):
             refused = stage.state.n_refused
-            stage, log_likelihood, weight, rows = stage.learn(X, weights, n_threads=n_threads)
+            stage, log_likelihood, weight, rows = stage.learn(X, weights, n_threads=self.n_threads)
             history = history.extend(log_likelihood, weight, rows)
             refused = stage.state.n_refused - refused
             if refused:

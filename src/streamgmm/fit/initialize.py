@@ -55,6 +55,10 @@ def initialize(
         Replace what was found.
     """
     kind = covariance.get(covariance_type)
+    n_features = X.shape[1]
+    weights_init = _given("weights_init", weights_init, (n_components,))
+    means_init = _given("means_init", means_init, (n_components, n_features))
+    precisions_init = _given("precisions_init", precisions_init, kind.shape(n_components, n_features))
     used = weights > 0 if len(weights) else np.ones(len(X), dtype=bool)
     X, weights = X[used], weights[used] if len(weights) else np.ones(int(used.sum()))
     mean, scatter = feature_moments(X, weights)
@@ -72,17 +76,29 @@ def initialize(
         covariances = np.broadcast_to(variances, (n_components, len(variances)))
         covariances = covariances if not kind.pooled else covariances.mean(axis=1)
     if precisions_init is not None:
-        precisions = np.asarray(precisions_init, dtype=np.float64)
-        shape = kind.shape(n_components, len(mean))
-        if precisions.shape != shape:
-            raise ValueError(f"`precisions_init` must have shape {shape}, got {precisions.shape}")
-        covariances = np.linalg.inv(precisions) if kind.has_matrices else 1.0 / precisions
+        try:
+            kind.factor(precisions_init)
+        except ValueError as error:
+            raise ValueError(str(error).replace("`covariances", "`precisions_init")) from None
+        covariances = np.linalg.inv(precisions_init) if kind.has_matrices else 1.0 / precisions_init
     return Mixture(
         np.full(n_components, 1.0 / n_components) if weights_init is None else weights_init,
         mean + centers * deviations if means_init is None else means_init,
         covariances,
         covariance_type,
     )
+
+
+def _given(name: str, value: Any, shape: tuple[int, ...]) -> Array | None:
+    """Return what the user gave for the start, checked under its own name."""
+    if value is None:
+        return None
+    array = np.array(value, dtype=np.float64)
+    if array.shape != shape:
+        raise ValueError(f"`{name}` must have shape {shape}, got {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"`{name}` must be finite, got {array.tolist()}")
+    return array
 
 
 def typical(deviations: Array) -> float:

@@ -12,7 +12,7 @@ from streamgmm.kernels import rows as kernels
 from streamgmm.mixture import Mixture
 from streamgmm.rules import Rule, RuleState
 from streamgmm.rules._base import Arrays, copies
-from streamgmm.statistics import Array
+from streamgmm.statistics import Array, Statistics
 from streamgmm.sweep import CHUNK, kernel_rows, sum_rows
 
 _NO_WEIGHTS = np.empty(0)
@@ -33,10 +33,19 @@ class Learner:
 
     @classmethod
     def start(
-        cls, rule: Rule, mixture: Mixture, *, n_rows: float, batch_size: int, options: Array
+        cls,
+        rule: Rule,
+        mixture: Mixture,
+        *,
+        n_rows: float,
+        batch_size: int,
+        options: Array,
+        statistics: Statistics | None = None,
     ) -> Learner:
-        """Return a learner that starts from a mixture fitted to ``n_rows`` rows."""
-        state = rule.init(mixture, n_rows=n_rows, batch_size=batch_size, options=options)
+        """Return a learner that starts from a mixture fitted to ``n_rows`` rows with these statistics."""
+        state = rule.init(
+            mixture, n_rows=n_rows, batch_size=batch_size, options=options, statistics=statistics
+        )
         return cls(rule, state, mixture.kernel_form(), mixture.covariance_type)
 
     @property
@@ -68,7 +77,12 @@ class Learner:
         if len(X) % batch_size:
             n_rows[-1] = len(X) % batch_size
         fraction = n_rows / batch_size
-        t = self.state.t + np.concatenate([[0.0], np.cumsum(fraction)])
+        if len(weights):  # a row of weight 2 takes the time, and the step, of two rows
+            starts = np.arange(0, len(X), batch_size)
+            fraction = np.add.reduceat(weights, starts) / batch_size
+        t = np.cumsum(
+            np.concatenate([[self.state.t], fraction])
+        )  # one after the other, however calls are cut
         steps = self.rule.steps(t[:-1], fraction, start=self.state.start, batch_size=batch_size)
         log_likelihood = np.zeros(len(n_rows))
         weight = np.zeros(len(n_rows))

@@ -185,8 +185,8 @@ def step_triangular(
 ):
     """Take one step of gradient ascent, all gradients at the old parameters: full and tied.
 
-    A step that would move a mean by more than one standard deviation, or a log standard deviation by more
-    than one, is halved until it does not.
+    A step that would move a mean by more than one standard deviation, or an entry of L^-1 dL by more than
+    one (on the diagonal: a log standard deviation), is halved until it does not.
     """
     if is_refused(weight, log_likelihood, memory):
         return
@@ -202,17 +202,28 @@ def step_triangular(
     first_mean = HEADER + n_components
     first = first_mean + n_components * n_features
     rate = step / weight
+    matrix, row = n_components, n_components + 1  # scratch
     position = first
     for k in range(n_components):
         for a in range(n_features):
-            moved = 0.0
-            for b in range(a, n_features):
-                moved += factor[k, b, a] * memory[first_mean + k * n_features + b]
-            rate = _shorten(rate, moved)
-            if k == 0 or not pooled:
-                position += a
-                rate = _shorten(rate, memory[position])
+            factor[row, 0, a] = memory[first_mean + k * n_features + a]
+        _solve(factor, k, row, 0)  # the step of the mean in standard deviations
+        for a in range(n_features):
+            rate = _shorten(rate, factor[row, 0, a])
+        if pooled and k > 0:
+            continue
+        for a in range(n_features):  # the step of L, transposed
+            for b in range(n_features):
+                factor[matrix, b, a] = 0.0
+            for b in range(a):
+                factor[matrix, b, a] = memory[position]
                 position += 1
+            factor[matrix, a, a] = memory[position] * factor[k, a, a]
+            position += 1
+        for b in range(n_features):  # L^-1 times it: relative to L
+            _solve(factor, k, matrix, b)
+            for a in range(b, n_features):
+                rate = _shorten(rate, factor[matrix, b, a])
     _step_weights(rate, memory, memory_2)
     position = first
     for k in range(n_components):
@@ -252,7 +263,7 @@ def step_diagonal(
     rate = step / weight
     for k in range(n_components):
         for a in range(n_features):
-            rate = _shorten(rate, factor[k, a, 0] * memory[first_mean + k * n_features + a])
+            rate = _shorten(rate, memory[first_mean + k * n_features + a] / factor[k, a, 0])
             rate = _shorten(rate, memory[first + (k if pooled else k * n_features + a)])
     _step_weights(rate, memory, memory_2)
     for k in range(n_components):

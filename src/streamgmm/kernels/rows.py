@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._jit import UPDATE, cube, integer, kernel, loop, matrix, row_loop, vector
+from ._jit import UPDATE, cube, exact_kernel, integer, kernel, loop, matrix, row_loop, vector
 from .block import block_statistics, log_joint, normalize, row_statistics
 
 BLOCK = 128
@@ -24,7 +24,7 @@ def load(X, start, n, x):
             x[a, i] = X[start + i, a]
 
 
-@kernel
+@exact_kernel
 def load_weights(weights, start, n, w):
     """Copy the rows' weights, or ones where ``weights`` is empty; return their sum."""
     total = 0.0

@@ -33,7 +33,8 @@ class RuleState(NamedTuple):
     Attributes
     ----------
     t : float
-        Time in mini-batches, those behind the starting mixture included.
+        Time in mini-batches, those behind the starting mixture included: the weight of the rows so far over
+        ``batch_size``.
     start : float
         The time at which learning began.
     batch_size : int
@@ -62,7 +63,7 @@ class Rule(ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def _memory(self, mixture: Mixture, n_rows: float) -> Arrays:
+    def _memory(self, mixture: Mixture, n_rows: float, statistics: Statistics | None) -> Arrays:
         """Return the compiled update's memory at the start."""
 
     @abstractmethod
@@ -80,6 +81,7 @@ class Rule(ABC):
         n_rows: float = 0.0,
         batch_size: int = 1,
         options: Array | None = None,
+        statistics: Statistics | None = None,
     ) -> RuleState:
         """Return the state that learning starts with.
 
@@ -87,16 +89,19 @@ class Rule(ABC):
         ----------
         mixture : Mixture
         n_rows : float, default=0
-            How many rows the mixture was fitted to.
+            How many rows the mixture was fitted to, by weight.
         batch_size : int, default=1
             Rows in a mini-batch: the unit of time.
         options : ndarray, optional
             Regularization and prior, from `streamgmm.priors.options`; none by default.
+        statistics : Statistics, optional
+            Of the rows that the mixture was fitted to. A rule that remembers the rows' moments takes them
+            from here; from the mixture they would contain regularization and prior.
         """
         if options is None:
             options = priors.options(mixture.kind, mixture.n_components, mixture.n_features)
         start = n_rows / batch_size
-        return RuleState(start, start, batch_size, self._memory(mixture, n_rows), options)
+        return RuleState(start, start, batch_size, self._memory(mixture, n_rows, statistics), options)
 
     def update(self, statistics: Statistics, state: RuleState, mixture: Mixture) -> tuple[Mixture, RuleState]:
         """Return the mixture and the state after one full mini-batch with these statistics.

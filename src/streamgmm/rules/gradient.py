@@ -10,10 +10,10 @@ from streamgmm import parameterizations
 from streamgmm.covariance import CovarianceType
 from streamgmm.kernels.m_step import HEADER, WINDOW
 from streamgmm.mixture import Mixture
-from streamgmm.statistics import Array
+from streamgmm.statistics import Array, Statistics
 
 from ._base import Arrays, Rule, with_scratch
-from .schedules import Constant, Schedule
+from .schedules import Constant, Schedule, require_schedule
 
 
 class GradientAscent(Rule):
@@ -46,13 +46,13 @@ class GradientAscent(Rule):
     def __init__(self, parameterization: str = "cholesky", learning_rate: float | Schedule = 0.05) -> None:
         parameterizations.get(parameterization)
         self.parameterization = parameterization
-        if isinstance(learning_rate, (int, float)):
+        if isinstance(learning_rate, (int, float, np.floating)) and learning_rate is not True:
             if not (np.isfinite(learning_rate) and learning_rate > 0):
                 raise ValueError(f"`learning_rate` must be positive and finite, got {learning_rate}")
             learning_rate = Constant(float(learning_rate))
-        self.learning_rate = learning_rate
+        self.learning_rate = require_schedule("learning_rate", learning_rate)
 
-    def _memory(self, mixture: Mixture, n_rows: float) -> Arrays:
+    def _memory(self, mixture: Mixture, n_rows: float, statistics: Statistics | None) -> Arrays:
         memory = np.zeros(HEADER + len(parameterizations.get(self.parameterization).pack(mixture)))
         memory[WINDOW] = n_rows
         return memory, mixture.log_weights[np.newaxis].copy(), with_scratch(mixture.kernel_factor(), 2)

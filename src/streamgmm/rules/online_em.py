@@ -9,10 +9,10 @@ import numpy as np
 from streamgmm.covariance import CovarianceType
 from streamgmm.kernels.m_step import HAS_PRIOR, HEADER, WINDOW
 from streamgmm.mixture import Mixture
-from streamgmm.statistics import Array
+from streamgmm.statistics import Array, Statistics
 
 from ._base import Arrays, Rule, with_scratch
-from .schedules import PowerDecay, Schedule
+from .schedules import PowerDecay, Schedule, require_schedule
 
 
 class OnlineEM(Rule):
@@ -39,14 +39,24 @@ class OnlineEM(Rule):
     name = "online-em"
 
     def __init__(self, schedule: Schedule | None = None) -> None:
-        self.schedule = PowerDecay() if schedule is None else schedule
+        self.schedule = PowerDecay() if schedule is None else require_schedule("schedule", schedule)
 
-    def _memory(self, mixture: Mixture, n_rows: float) -> Arrays:
+    def _memory(self, mixture: Mixture, n_rows: float, statistics: Statistics | None) -> Arrays:
         _, means, scale = mixture.kernel_form()
+        weights, means, scatter = mixture.weights, means.copy(), mixture.kind.scatter(scale)
+        if statistics is not None:
+            weights = statistics.nk / statistics.weight
+            used = weights > 1e-16  # a component without rows keeps what the mixture says
+            nk = statistics.nk[used, np.newaxis]
+            shift = statistics.s1[used] / nk
+            means[used] += shift
+            moments = statistics.s2.reshape(scatter.shape)[used] / nk[:, :, np.newaxis]
+            outer = shift[:, :, np.newaxis] * shift[:, np.newaxis, :]
+            scatter[used] = moments - (outer if mixture.kind.has_matrices else shift[:, :, np.newaxis] ** 2)
         memory = np.zeros(HEADER + mixture.n_components)
         memory[WINDOW] = n_rows or 1.0
-        memory[HEADER:] = mixture.weights
-        return memory, means.copy(), with_scratch(mixture.kind.scatter(scale), 1)
+        memory[HEADER:] = weights
+        return memory, means, with_scratch(scatter, 1)
 
     def compiled(self, kind: CovarianceType, options: Array) -> Any:
         """Return the compiled M-step."""

@@ -7,13 +7,14 @@ mini-batch advances it by one half.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from streamgmm.statistics import Array
 
 
+@runtime_checkable
 class Schedule(Protocol):
     """Anything that gives the step size of each mini-batch."""
 
@@ -110,6 +111,13 @@ class HalfLife:
     def steps(self, t: Array, *, start: float, batch_size: int) -> Array:
         """Return the step sizes at times ``t``."""
         return np.full(t.shape, -np.expm1(-np.log(2.0) * batch_size / self.rows))
+
+
+def require_schedule(name: str, value: object) -> Schedule:
+    """Return the value if it is a schedule; ValueError if not."""
+    if not isinstance(value, Schedule):
+        raise ValueError(f"`{name}` must be a schedule (see `streamgmm.rules.schedules`), got {value!r}")
+    return value
 
 
 def _require(valid: bool, name: str, requirement: str, received: object) -> None:
