@@ -38,6 +38,8 @@ E_STEPS = (
 
 
 def seconds(work: Callable[[], object]) -> float:
+    """Time one call, after a rest: BLAS threads go on spinning for a while after the other's call."""
+    time.sleep(0.2)
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
