@@ -2,8 +2,9 @@
 
 Rows are cut into at most 64 spans whose size depends on the number of rows alone, each span is summed by one
 thread, and the spans' sums are added in their order: the result is bitwise the same for any number of
-threads. Memory beyond the rows is constant: what is not float32 or float64, contiguous and writable is
-converted 65536 rows at a time.
+threads. Memory beyond the rows is constant: what is not float64, contiguous and writable is converted 65536
+rows at a time. The kernels are compiled for float64 rows alone: a second copy of them for float32 might add
+up in another order.
 """
 
 from __future__ import annotations
@@ -177,7 +178,7 @@ def require_finite(X: Any) -> None:
 
 def kernel_rows(X: Any) -> Any:
     """Return a few rows in a form that the kernels are compiled for."""
-    if X.dtype not in (np.float32, np.float64) or not X.dtype.isnative:
+    if X.dtype != np.float64 or not X.dtype.isnative:
         return X.astype(np.float64, order="C")
     if X.flags.c_contiguous and X.flags.aligned and X.flags.writeable and type(X) is np.ndarray:
         return X

@@ -14,7 +14,6 @@ from functools import cache, wraps
 from typing import Any, TypeVar
 
 import numba
-import numpy as np
 from numba import types
 from numba.core.typing import Signature
 
@@ -82,26 +81,20 @@ def pointer(function: Any, signature: Any) -> Any:
 
 
 def row_loop(*following: Any) -> Callable[[F], F]:
-    """Compile a loop over float64 and float32 rows; ``following`` are the types of its other arguments.
+    """Compile a loop over float64 rows that receives first-class functions, when it is first called.
 
-    The signatures are explicit because only then numba caches a loop that receives first-class functions;
-    they are compiled when the dtype is first met.
+    ``following`` are the types of its other arguments. The signature is explicit because only then numba
+    caches such a loop.
     """
     arguments = [types.FunctionType(a) if isinstance(a, Signature) else a for a in following]
-    signatures = {
-        np.dtype(np.float64): types.void(types.float64[:, ::1], *arguments),
-        np.dtype(np.float32): types.void(types.float32[:, ::1], *arguments),
-    }
+    signature = types.void(matrix, *arguments)
 
     def decorate(function: Any) -> Any:
-        kernels: dict[Any, Any] = {}
-
         @wraps(function)
-        def call(X: Any, *rest: Any) -> Any:
-            if X.dtype not in kernels:
-                kernels[X.dtype] = pointer(loop(function), signatures[X.dtype])
-            return kernels[X.dtype](X, *rest)
+        def call(*rest: Any) -> Any:
+            return pointer(compiled, signature)(*rest)
 
+        compiled = loop(function)
         return call
 
     return decorate
