@@ -5,8 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import cached_property
 from numbers import Integral, Real
 from typing import Any
 
@@ -18,9 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from streamgmm import covariance, rules
-from streamgmm.fit.batch import BatchResult
 from streamgmm.fit.initialize import METHODS
-from streamgmm.fit.stream import Learner
 from streamgmm.mixture import Mixture
 from streamgmm.priors import ConjugatePrior
 from streamgmm.rules import Rule
@@ -28,6 +24,7 @@ from streamgmm.statistics import Array
 from streamgmm.sweep import as_weights
 
 from ._history import History
+from ._progress import Progress
 from ._warmup import Settings, WarmUp
 
 _DTYPES = (np.float64, np.float32)
@@ -399,86 +396,3 @@ class OnlineGaussianMixture(DensityMixin, BaseEstimator):
         except BaseException:
             self.__dict__ = before
             raise
-
-
-@dataclass(frozen=True, eq=False)
-class Progress:
-    """How far an estimator has come: its start or its learner, and the history. Never changed in place."""
-
-    rule: Rule
-    batch_size: int
-    n_threads: int | None
-    start_rows: int
-    stage: WarmUp | Learner
-    history: History
-    n_rows: int
-    em: BatchResult | None = None
-
-    @property
-    def start(self) -> BatchResult:
-        """EM's fit of the first rows, or of all rows so far."""
-        if isinstance(self.stage, WarmUp):
-            return self.stage.result
-        assert self.em is not None  # a learner is made from EM's fit
-        return self.em
-
-    def learn(self, X: Any, weights: Array) -> Progress:
-        """Return the progress after more rows."""
-        stage, history, em = self.stage, self.history, self.em
-        n_rows = self.n_rows + len(X)
-        if isinstance(stage, WarmUp):
-            room = self.start_rows - len(stage.X)
-            stage = stage.add(np.array(X[:room], dtype=np.float64), weights[:room])
-            X, weights = X[room:], weights[room:]
-            if len(stage.X) < self.start_rows:
-                return replace(self, stage=stage, n_rows=n_rows)
-            em = stage.result
-            stage = Learner.start(
-                self.rule,
-                em.mixture,
-                n_rows=float(stage.weights.sum()) if len(stage.weights) else len(stage.X),
-                batch_size=self.batch_size,
-                options=stage.options,
-                statistics=stage.statistics,
-            )
-        if len(X):
-            refused = stage.state.n_refused
-            stage, log_likelihood, weight, rows = stage.learn(X, weights, n_threads=self.n_threads)
-            history = history.extend(log_likelihood, weight, rows)
-            refused = stage.state.n_refused - refused
-            if refused:
-                warnings.warn(
-                    f"{refused} mini-batches were passed over: they hold rows so far from every component "
-                    "that their squares overflow",
-                    UserWarning,
-                    stacklevel=4,
-                )
-        return replace(self, stage=stage, history=history, n_rows=n_rows, em=em)
-
-    @cached_property
-    def mixture(self) -> Mixture:
-        """The mixture learned so far."""
-        if isinstance(self.stage, WarmUp):
-            return self.stage.result.mixture
-        return self.stage.mixture
-
-    @property
-    def lower_bound(self) -> float:
-        """Mean log-likelihood of a row lately."""
-        if self.history.n_batches == 0:
-            return self.start.lower_bounds[-1]
-        recent = slice(-max(1, len(self.history.weight) // 10), None)
-        return float(self.history.log_likelihood[recent].sum() / self.history.weight[recent].sum())
-
-    @property
-    def converged(self) -> bool:
-        """Whether the log-likelihood has stopped rising."""
-        if self.history.n_batches == 0:
-            return self.start.converged
-        per_row = self.history.per_row
-        per_row = per_row[np.isfinite(per_row)]
-        if len(per_row) < 4:
-            return False
-        first, second = np.array_split(per_row[len(per_row) // 2 :], 2)
-        error = np.sqrt(first.var() / len(first) + second.var() / len(second))
-        return bool(second.mean() - first.mean() <= 1e-3 + 2 * error)
