@@ -267,7 +267,7 @@ def test_a_missing_column_file_and_an_unknown_ending(folder, tmp_path):
 
 def test_fewer_distinct_rows_than_components(tmp_path):
     path = write_csv(tmp_path / "a.csv", [[1.0, 2.0]] * 10)
-    assert "3 components need at least 3 distinct rows" in error_of("fit", path, "-k", 3)
+    assert f"{path}: 3 components need at least 3 distinct rows" in error_of("fit", path, "-k", 3)
     path = write_csv(tmp_path / "b.csv", [[1.0, 2.0]])
     assert "3 components need at least 3 distinct rows" in error_of("fit", path, "-k", 3)
 

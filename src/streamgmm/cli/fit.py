@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -110,11 +111,13 @@ def fit(
             for rows in watched(source.batches()):
                 if standardize and units is None:
                     units = standardization(rows, source.names)
-                estimator.partial_fit(rows if units is None else (rows - units.center) / units.scale)
+                with in_files(files):
+                    estimator.partial_fit(rows if units is None else (rows - units.center) / units.scale)
             if index + 1 < passes and len(estimator.history_) == 0:
                 warn("all rows are held and fitted by EM, to which more passes would add nothing")
                 break
-        mixture = estimator.to_mixture()
+        with in_files(files):
+            mixture = estimator.to_mixture()
     seconds = time.perf_counter() - start
     log_likelihood = estimator.lower_bound_
     if units is not None:
@@ -163,6 +166,15 @@ def standardization(rows: NDArray[Any], names: Sequence[str]) -> Standardization
             f"{column.max():.3g}, have no standard deviation in float64; rescale it"
         )
     return Standardization(center, scale)
+
+
+@contextmanager
+def in_files(files: Sequence[str]) -> Iterator[None]:
+    """Name the files in what the estimator says of their rows."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{', '.join(files)}: {error}") from error
 
 
 def unstandardize(mixture: Mixture, center: NDArray[Any], scale: NDArray[Any]) -> Mixture:
