@@ -11,7 +11,7 @@ from .statistics import Statistics
 from .sweep import e_step
 
 if TYPE_CHECKING:
-    from . import datasets
+    from . import datasets, diagnostics
     from .estimators import OnlineGaussianMixture
     from .persistence import load, save
 
@@ -22,6 +22,7 @@ __all__ = [
     "OnlineGaussianMixture",
     "Statistics",
     "datasets",
+    "diagnostics",
     "e_step",
     "load",
     "parameterizations",
@@ -40,8 +41,8 @@ _LATER = {
 def __getattr__(name: str) -> Any:
     if name in _LATER:
         return getattr(import_module(_LATER[name]), name)
-    if name == "datasets":
-        return import_module("streamgmm.datasets")
+    if name in ("datasets", "diagnostics"):
+        return import_module(f"streamgmm.{name}")
     raise AttributeError(f"module 'streamgmm' has no attribute {name!r}")
 
 

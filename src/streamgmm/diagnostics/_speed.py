@@ -1,0 +1,133 @@
+"""How fast a rule closes the gap between a mixture and the rows, from rate, parameterization and scale.
+
+For one feature, with rate g, share p of the rows, variance v, and w the variance that the rows ask for, a
+mini-batch closes these fractions of the gap (the mean gradient of a mini-batch times g, divided by the gap
+in the coordinate that moves; q = log(w / v)):
+
+=====================  ======  ==========================
+parameterization       mean    covariance
+=====================  ======  ==========================
+covariance             g p/v   g p / (2 v^2)
+precision              g p/v   g p v w / 2
+cholesky (log sigma)   g p/v   2 g p (e^q - 1) / q
+log-covariance         g p/v   (g p / 2) (e^q - 1) / q
+log-variance           g p/v   (g p / 2) (e^q - 1) / q
+preconditioned         g p     g p
+natural gradient, EM   g       g
+=====================  ======  ==========================
+
+For more features it holds along each principal axis, up to the factor 2 by which a symmetric packing counts
+entries off the diagonal. A tied covariance has all rows (p = 1); a spherical one gets the gradients of all
+features at once. Momentum m divides by 1 - m.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from streamgmm import parameterizations
+from streamgmm.mixture import Mixture
+from streamgmm.statistics import Array, Statistics
+
+LOGARITHMIC = {"cholesky": 2.0, "log-covariance": 0.5, "log-variance": 0.5}
+_MEAN_IS_A_COORDINATE = (*LOGARITHMIC, "covariance", "precision")
+_NUDGE = 1e-6
+
+
+def step_size(rule: Any, t: float, *, start: float, batch_size: int) -> float:
+    """Return the step of a full mini-batch at a time, momentum included; NaN for a rule without one."""
+    schedule = getattr(rule, "learning_rate", None) or getattr(rule, "schedule", None)
+    if schedule is None or getattr(rule, "optimizer", "sgd") != "sgd":
+        return float("nan")
+    step = float(schedule.steps(np.array([t]), start=start, batch_size=batch_size)[0])
+    return step / (1.0 - getattr(rule, "momentum", 0.0))
+
+
+def is_gradient(rule: Any) -> bool:
+    """Tell whether a rule takes gradient steps whose size depends on the scale."""
+    return hasattr(rule, "learning_rate") and not getattr(rule, "precondition", False)
+
+
+def fractions(
+    rule: Any, step: float, mixture: Mixture, statistics: Statistics, target: Mixture, k: int, axes: Array
+) -> tuple[Array, Array]:
+    """Return the fraction of the gap to a target that a mini-batch closes along axes (columns).
+
+    Parameters
+    ----------
+    rule : Rule
+    step : float
+        From `step_size`.
+    mixture, target : Mixture
+    statistics : Statistics
+        Of rows under the mixture.
+    k : int
+        The component.
+    axes : ndarray of shape (n_features, n_features)
+        Principal axes of the component.
+
+    Returns
+    -------
+    mean, covariance : ndarray of shape (n_features,)
+        NaN where it is not known.
+    """
+    ones = np.ones(mixture.n_features)
+    if not hasattr(rule, "learning_rate"):
+        return step * ones, step * ones
+    share = statistics.nk[k] / statistics.weight
+    pooled = mixture.kind.pooled
+    shared = 1.0 if pooled and mixture.kind.has_matrices else share
+    if getattr(rule, "precondition", False):
+        return step * share * ones, step * shared * ones
+    name = getattr(rule, "parameterization", "")
+    if name not in _MEAN_IS_A_COORDINATE:
+        return _measured(name, step, mixture, statistics, target, k, axes)
+    variance, wanted = along_axes(mixture, k, axes), along_axes(target, k, axes)
+    times = mixture.n_features if pooled and not mixture.kind.has_matrices else 1
+    covariance = step * shared * times * covariance_factor(name, variance, wanted)
+    return step * share / variance, covariance
+
+
+def covariance_factor(name: str, variance: Array, wanted: Array) -> Array:
+    """Return the covariance's column of the table above for g p = 1."""
+    if name == "covariance":
+        return np.array(0.5 / np.square(variance))
+    if name == "precision":
+        return np.array(0.5 * variance * wanted)
+    gap = np.log(wanted / variance)
+    gap = np.where(np.abs(gap) < 1e-8, 1e-8, gap)  # (e^q - 1) / q tends to 1
+    return np.array(LOGARITHMIC[name] * np.expm1(gap) / gap)
+
+
+def along_axes(mixture: Mixture, k: int, axes: Array) -> Array:
+    """Return a component's variance along each axis (n_features,)."""
+    factor = mixture.kernel_factor()[k]
+    if not mixture.kind.has_matrices:
+        factor = np.diag(np.broadcast_to(factor[:, 0], mixture.n_features))
+    return np.square(axes.T @ factor).sum(axis=1)
+
+
+def _measured(
+    name: str, step: float, mixture: Mixture, statistics: Statistics, target: Mixture, k: int, axes: Array
+) -> tuple[Array, Array]:
+    """Nudge theta along its gradient and see how much of the gap that closes: for any parameterization."""
+    unknown = np.full(mixture.n_features, np.nan)
+    if name not in parameterizations.names():
+        return unknown, unknown
+    parameterization = parameterizations.get(name)
+    theta = parameterization.pack(mixture)
+    gradient = parameterization.gradient(statistics, mixture) / statistics.weight
+    nudge = _NUDGE * np.linalg.norm(theta) / max(float(np.linalg.norm(gradient)), 1e-300)
+    try:
+        moved = parameterization.unpack(theta + nudge * gradient, mixture)
+    except (ValueError, np.linalg.LinAlgError):  # nearer to singular than the nudge
+        return unknown, unknown
+    mean = axes.T @ (moved.means[k] - mixture.means[k])
+    old = along_axes(mixture, k, axes)
+    log_variance = np.log(along_axes(moved, k, axes) / old)
+    gap = axes.T @ (target.means[k] - mixture.means[k])
+    gap_log_variance = np.log(along_axes(target, k, axes) / old)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return step / nudge * mean / gap, step / nudge * log_variance / gap_log_variance

@@ -1,0 +1,49 @@
+"""Numbers and lists as a sentence needs them, and the checks that the diagnostics share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from streamgmm.mixture import Mixture
+from streamgmm.statistics import Array
+
+
+def number(value: float) -> str:
+    """Return the value with three digits: 0.0125, 1.25e+07, but 20000 in full."""
+    if value == round(value) and abs(value) < 1e6:
+        return f"{value:.0f}"
+    return f"{value:.3g}" if not 1e3 <= abs(value) < 1e6 else f"{value:.0f}"
+
+
+def listed(names: Sequence[Any]) -> str:
+    """Return "0, 1 and 2"."""
+    words = [str(name) for name in names]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def along(direction: Array, n_features: int) -> str:
+    """Say along which features a unit vector points; nothing where there is only one."""
+    if n_features == 1:
+        return ""
+    order = np.argsort(-np.square(direction))
+    if direction[order[0]] ** 2 >= 0.5:
+        return f" mostly along feature {order[0]}"
+    return f" along a combination of features {listed(sorted(int(a) for a in order[:2]))}"
+
+
+def require_mixture(mixture: object) -> Mixture:
+    """Return the value if it is a mixture; ValueError if not."""
+    if not isinstance(mixture, Mixture):
+        raise ValueError(f"`mixture` must be a Mixture, got {type(mixture).__name__}")
+    return mixture
+
+
+def dense(mixture: Mixture) -> Array:
+    """Return each component's covariance matrix (n_components, n_features, n_features)."""
+    factor = mixture.kernel_factor()
+    if mixture.kind.has_matrices:
+        return np.array(factor @ np.swapaxes(factor, 1, 2))
+    return np.square(factor) * np.eye(mixture.n_features)

@@ -1,0 +1,157 @@
+"""Why a run does not converge, in plain sentences: the component, the cause and the remedy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from streamgmm.statistics import Array
+
+from . import _crawling, _jumps
+from ._words import number
+from .runs import Run
+
+_BLOCKS = 10
+_FALL, _FALL_ERRORS = 0.5, 5.0  # nats a row, and in standard errors
+
+
+def explain_run(history: Any) -> list[str]:
+    """Say why a run does not converge, and what to do about it.
+
+    Of a `Run` all of this is looked for, of an array or an estimator only what the log-likelihood shows:
+
+    - failed: what stopped the run;
+    - refused: mini-batches that were passed over;
+    - steps too large for the scale: within one mini-batch a variance changed 8-fold or more, or a mean moved
+      by more than 3 standard deviations;
+    - fell: the log-likelihood of the last tenth is below that of an earlier tenth by more than 0.5 nats a
+      row and 5 standard errors;
+    - crawling: a step of EM would still move a mean by 0.3 standard deviations or more, or a variance
+      1.5-fold or more, and at the rate, parameterization and scale that gap takes more rows than the run has
+      seen. Of the adaptive optimizers, whose step does not follow the gradient's size, this is not judged;
+    - still moving: the log-likelihood of the last quarter is above that of the quarter before by more than
+      0.001 nats a row and 2 standard errors, as in an estimator's ``converged_``.
+
+    What is wrong with the mixture that a run ended with says ``explain(run.mixtures[-1], run.statistics)``.
+
+    Parameters
+    ----------
+    history : Run, array-like of shape (n_batches,), or estimator
+        A `Run` from `trace`; mean log-likelihoods of successive mini-batches in nats a row, NaN for those
+        without rows; or a fitted estimator with ``history_``.
+
+    Returns
+    -------
+    list of str
+        One sentence or more for each finding; empty if the run went well.
+
+    Raises
+    ------
+    ValueError
+        If `history` is none of these.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streamgmm import Mixture, rules
+    >>> from streamgmm.diagnostics import explain_run, trace
+    >>> X = np.random.default_rng(0).normal(size=(5000, 1))
+    >>> rule = rules.GradientAscent(learning_rate=0.002)
+    >>> explain_run(trace(rule, Mixture([1.0], [[0.5]], [[[1.0]]]), X))
+    []
+    >>> print(explain_run(trace(rule, Mixture([1.0], [[400.0]], [[[1e4]]]), X + 500.0))[0])
+    Component 0 crawls: its mean is 100 standard deviations from where the rows ask for it. At the rate of \
+0.002, its variance of 9988 and its share of 1 of the rows, a mini-batch closes a fraction of 2e-07 of the \
+gap: about 5e+06 more rows at this speed, after 5000. The scale hides the rate: a step of the mean shrinks as \
+1 / variance. Remedy: a preconditioned step (precondition=True), \
+rules.NaturalGradient, or standardize the rows.
+    """
+    if isinstance(history, Run):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            per_row = history.log_likelihood / history.weight
+        crawling = _crawling.sentences(history)
+        return [
+            *_failed(history),
+            *_refused(history),
+            *_jumps.sentences(history),
+            *_fell(per_row),
+            *crawling,
+            *([] if crawling or history.failure is not None else _still_moving(per_row)),
+        ]
+    per_row = _as_history(getattr(history, "history_", history))
+    return [*_fell(per_row), *_still_moving(per_row)]
+
+
+def _as_history(history: Any) -> Array:
+    try:
+        per_row = np.asarray(history, dtype=np.float64)
+    except (TypeError, ValueError):
+        per_row = np.empty((0, 0))
+    if per_row.ndim != 1:
+        raise ValueError(
+            "`history` must be a Run, an array of shape (n_batches,) or a fitted estimator with `history_`, "
+            f"got {type(history).__name__}"
+        )
+    return per_row
+
+
+def _failed(run: Run) -> list[str]:
+    if run.failure is None:
+        return []
+    name = getattr(run.rule, "parameterization", None)
+    return [
+        f"The run stopped after {number(run.rows[-1])} rows: {run.failure.rstrip('.')}. "
+        f"{_jumps.why_cone(run, name)}Remedy: {_jumps.REMEDY}."
+    ]
+
+
+def _refused(run: Run) -> list[str]:
+    if not run.n_refused:
+        return []
+    return [
+        f"{run.n_refused} of {len(run.weight)} mini-batches were passed over: they hold rows so far from "
+        "every component that their squares overflow, or the run diverged. Remedy: remove such rows, or "
+        "standardize them; if the rows are sound, take a smaller step."
+    ]
+
+
+def _fell(per_row: Array) -> list[str]:
+    """Compare the last tenth of the history with the best of the tenths before it."""
+    diverged = np.flatnonzero(np.isneginf(per_row))
+    per_row = per_row[np.isfinite(per_row)]
+    if len(per_row) < 2 * _BLOCKS:
+        if len(diverged) and diverged[-1] >= len(per_row):
+            return [
+                "The log-likelihood is minus infinity at the end: the run diverged. Remedy: smaller steps."
+            ]
+        return []
+    blocks = np.array_split(per_row, _BLOCKS)
+    means = np.array([block.mean() for block in blocks])
+    with np.errstate(over="ignore"):  # rows that are far away have log densities down to -1e300
+        errors = np.array([block.std() / np.sqrt(len(block)) for block in blocks])
+    best = int(np.argmax(means[:-1]))
+    fall = means[best] - means[-1]
+    if fall <= _FALL + _FALL_ERRORS * np.hypot(errors[best], errors[-1]):
+        return []
+    return [
+        f"The log-likelihood fell from {number(means[best])} to {number(means[-1])} nats a row: the steps "
+        "are too large for the scale of the rows, or the rows changed. Remedy: a smaller or decaying rate, "
+        f"larger mini-batches, or {_jumps.REMEDY}."
+    ]
+
+
+def _still_moving(per_row: Array) -> list[str]:
+    per_row = per_row[np.isfinite(per_row)]
+    if len(per_row) < 4:
+        return []
+    first, second = np.array_split(per_row[len(per_row) // 2 :], 2)
+    with np.errstate(over="ignore"):  # rows that are far away have log densities down to -1e300
+        error = np.sqrt(first.var() / len(first) + second.var() / len(second))
+    rise = second.mean() - first.mean()
+    if rise <= 1e-3 + 2 * error:
+        return []
+    return [
+        f"The run was still improving when it stopped: the last quarter has {number(float(rise))} nats a row "
+        "more than the quarter before. Remedy: more rows, several passes over them, or a larger rate."
+    ]
