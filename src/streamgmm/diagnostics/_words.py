@@ -10,6 +10,8 @@ import numpy as np
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
+MOSTLY = 0.75  # of a unit vector's squared length
+
 
 def number(value: float) -> str:
     """Return the value with three digits: 0.0125, 1.25e+07, but 20000 in full."""
@@ -29,7 +31,7 @@ def along(direction: Array, n_features: int) -> str:
     if n_features == 1:
         return ""
     order = np.argsort(-np.square(direction))
-    if direction[order[0]] ** 2 >= 0.5:
+    if direction[order[0]] ** 2 >= MOSTLY:
         return f" mostly along feature {order[0]}"
     return f" along a combination of features {listed(sorted(int(a) for a in order[:2]))}"
 

@@ -7,7 +7,7 @@ import numpy as np
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
 
-from ._words import along, dense, listed, number, require_mixture
+from ._words import MOSTLY, along, dense, listed, number, require_mixture
 from .conditions import condition_numbers, marchenko_pastur_condition
 
 UNUSED_WEIGHT, UNUSED_ROWS = 1e-3, 0.5
@@ -112,7 +112,7 @@ def _components(indices: list[int]) -> str:
 
 
 def _rows(count: float) -> str:
-    words = number(count)
+    words = number(round(count, 3))
     return f"{words} effective row{'' if words == '1' else 's'}"
 
 
@@ -182,7 +182,7 @@ def _near_singular(mixture: Mixture, statistics: Statistics, used: list[int]) ->
 def _spike_sentence(name: str, thinnest: float, direction: Array, rows: Array, condition: float) -> str:
     """Say how thin a component is: in units where one feature says it, else relative to the spread."""
     feature = int(np.argmax(np.abs(direction)))
-    if direction[feature] ** 2 >= 0.5:
+    if direction[feature] ** 2 >= MOSTLY:
         size = f"{number(thinnest * rows[feature])} where the rows spread by {number(rows[feature])}"
     else:
         size = f"{number(thinnest)} of the rows' spread"

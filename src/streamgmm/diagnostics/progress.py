@@ -63,9 +63,9 @@ def explain_run(history: Any) -> list[str]:
     >>> print(explain_run(trace(rule, Mixture([1.0], [[400.0]], [[[1e4]]]), X + 500.0))[0])
     Component 0 crawls: its mean is 100 standard deviations from where the rows ask for it. At the rate of \
 0.002, its variance of 9988 and its share of 1 of the rows, a mini-batch closes a fraction of 2e-07 of the \
-gap: about 5e+06 more rows at this speed, after 5000. The scale hides the rate: a step of the mean shrinks as \
-1 / variance. Remedy: a preconditioned step (precondition=True), \
-rules.NaturalGradient, or standardize the rows.
+gap: about 5e+06 more rows at this speed, after 5000. The scale hides the rate: a step of the mean shrinks \
+as 1 / variance. Remedy: a preconditioned step (precondition=True), rules.NaturalGradient, or \
+standardize the rows.
     """
     if isinstance(history, Run):
         with np.errstate(divide="ignore", invalid="ignore"):
