@@ -15,8 +15,14 @@ from .runs import Run
 MEAN_GAP = 0.3  # standard deviations
 VARIANCE_GAP = np.log(1.5)
 _LOGARITHMS = 'a log parameterization such as "cholesky"'
-_MEAN_SCALE = "a step of the mean shrinks as 1 / variance"
+_MEAN_SCALES = {  # how the relative step depends on the variance
+    **dict.fromkeys(
+        ("covariance", "precision", *_speed.LOGARITHMIC), "a step of the mean shrinks as 1 / variance"
+    ),
+    "natural": "a step of the mean shrinks with the variance",
+}
 _VARIANCE_SCALES = {
+    "natural": "a step of the covariance shrinks with variance^2",
     "covariance": "a step of the covariance shrinks as 1 / variance^2",
     "precision": "a step of the precision shrinks with the variance",
 }
@@ -57,10 +63,11 @@ def _mean(run: Run, step: float, k: int, axes: Array, target: Mixture, fraction:
     if worst is None:
         return []
     variance = _speed.along_axes(final, k, axes)[worst]
+    scale = _MEAN_SCALES.get(getattr(run.rule, "parameterization", ""), "")
     return [
         f"Component {k} crawls: its mean is {number(gap[worst])} standard deviations"
         f"{along(axes[:, worst], len(gap))} from where the rows ask for it. "
-        f"{_speed_sentence(run, step, k, variance, fraction[worst], _MEAN_SCALE)}"
+        f"{_speed_sentence(run, step, k, variance, fraction[worst], scale)}"
     ]
 
 

@@ -18,7 +18,9 @@ natural gradient, EM   g       g
 
 For more features it holds along each principal axis, up to the factor 2 by which a symmetric packing counts
 entries off the diagonal. A tied covariance has all rows (p = 1); a spherical one gets the gradients of all
-features at once. Momentum m divides by 1 - m.
+features at once. Momentum m divides by 1 - m. Of any other parameterization it is measured by a small step:
+of natural parameters it is g p v for the mean and, around a mean of zero, 2 g p v^2 for the covariance;
+elsewhere one moves the other.
 """
 
 from __future__ import annotations
