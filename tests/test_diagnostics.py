@@ -593,7 +593,30 @@ def test_the_rows_that_it_would_take_are_right():
 def test_a_small_step_without_scale_may_still_crawl():
     sentences = explain_run(simulate("covariance", 4.0, rate=1e-5, precondition=True))
     assert [s.startswith(begin) for s, begin in zip(sentences, [CRAWLS_MEAN, CRAWLS_VARIANCE], strict=True)]
-    assert all(s.endswith("Remedy: a larger step, or more rows.") for s in sentences)
+    assert all(s.endswith("Remedy: a larger rate, or more rows.") for s in sentences)
+
+
+@pytest.mark.parametrize(
+    ("share", "variance", "rate", "cause"),
+    [
+        (0.02, 1.0, 1e-3, "Its small share of the rows hides the rate. Remedy: rules.NaturalGradient"),
+        (0.02, 1e4, 1e-3, "The scale hides the rate: a step of the mean shrinks as 1 / variance."),
+        (
+            0.98,
+            1.0,
+            1e-6,
+            "about 1e+06 more rows at this speed, after 4000. Remedy: a larger rate, or more rows.",
+        ),
+    ],
+)
+def test_crawling_blames_what_slows_it_most(share, variance, rate, cause):
+    """Either of two components that are one standard deviation from their rows."""
+    covariances = np.full(2, variance)
+    means = np.sqrt(variance) * np.array([[0.0], [40.0]])
+    X = Mixture([share, 1 - share], means, covariances, "spherical").sample(4000, random_state=3)[0]
+    start = Mixture([share, 1 - share], means + np.sqrt(variance), covariances, "spherical")
+    sentences = explain_run(trace(rules.GradientAscent(learning_rate=rate), start, X))
+    assert cause in next(sentence for sentence in sentences if sentence.startswith(CRAWLS_MEAN))
 
 
 @pytest.mark.parametrize("kind", TYPES)

@@ -109,15 +109,19 @@ def _speed_sentence(run: Run, step: float, k: int, variance: float, fraction: fl
         speed = f"a mini-batch closes a fraction of {number(fraction)} of the gap: {needed}, after {learned}."
     else:
         speed = f"the steps do not close the gap at all for now, after {learned} rows."
-    because = f" The scale hides the rate: {scale}." if scaled and scale else ""
-    return f"{at}, {speed}{because} Remedy: {_remedy(run, scaled, name)}."
+    return f"{at}, {speed} {_cause_and_remedy(name, scaled, fraction / (step * share), share, scale)}."
 
 
-def _remedy(run: Run, scaled: bool, name: str) -> str:
-    if not scaled:
-        return "a larger step, or more rows"
-    logarithms = [] if name in _speed.LOGARITHMIC else [_LOGARITHMS]
-    return (
-        ", ".join(["a preconditioned step (precondition=True)", "rules.NaturalGradient", *logarithms])
-        + ", or standardize the rows"
-    )
+def _cause_and_remedy(name: str, scaled: bool, by_scale: float, share: float, scale: str) -> str:
+    """Blame the smallest of three factors of the speed: scale, share of the rows, and the rate itself."""
+    if scaled and by_scale < 0.5 and by_scale <= share:
+        because = f"The scale hides the rate: {scale}. " if scale else ""
+        logarithms = [] if name in _speed.LOGARITHMIC else [_LOGARITHMS]
+        remedies = ["a preconditioned step (precondition=True)", "rules.NaturalGradient", *logarithms]
+        return f"{because}Remedy: {', '.join(remedies)}, or standardize the rows"
+    if name and share < 0.5:  # gradient steps shrink with the share, preconditioned or not
+        return (
+            "Its small share of the rows hides the rate. Remedy: rules.NaturalGradient, whose steps do not "
+            "shrink with the share, a larger rate, or fewer components"
+        )
+    return "Remedy: a larger rate, or more rows"
