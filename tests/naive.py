@@ -243,17 +243,25 @@ def online_em_row(parameters, x, step):
 # --- gradients ---------------------------------------------------------------------------------------------
 
 
-def central_differences(function, theta, step=5e-4):
-    """Return the gradient of a scalar function by the five-point stencil, whose error is of order step^4."""
+def central_differences(function, theta, steps=(4e-4, 1e-4, 2e-5, 4e-6)):
+    """Return the gradient of a scalar function by the five-point stencil, whose error is of order step^4.
+
+    Of several steps, each entry takes the two that agree best: a large one is wrong where the function bends,
+    a small one where it is rounded.
+    """
     theta = np.asarray(theta, dtype=float)
     gradient = np.empty_like(theta)
     for index in range(len(theta)):
-        h = step * max(1.0, abs(theta[index]))
 
-        def moved(multiple, index=index, h=h):
-            there = theta.copy()
-            there[index] += multiple * h
-            return function(there)
+        def slope(h, index=index):
+            def moved(multiple):
+                there = theta.copy()
+                there[index] += multiple * h
+                return function(there)
 
-        gradient[index] = (8 * (moved(1) - moved(-1)) - (moved(2) - moved(-2))) / (12 * h)
+            return (8 * (moved(1) - moved(-1)) - (moved(2) - moved(-2))) / (12 * h)
+
+        slopes = np.array([slope(step * max(1.0, abs(theta[index]))) for step in steps])
+        best = np.argmin(np.abs(np.diff(slopes)))
+        gradient[index] = slopes[best + 1]
     return gradient

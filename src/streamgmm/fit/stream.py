@@ -9,6 +9,8 @@ import numpy as np
 
 from streamgmm import covariance
 from streamgmm.kernels import rows as kernels
+from streamgmm.kernels._jit import CONTROL, pointer
+from streamgmm.kernels.rows import no_control
 from streamgmm.mixture import Mixture
 from streamgmm.rules import Rule, RuleState
 from streamgmm.rules._base import Arrays, copies
@@ -43,6 +45,8 @@ class Learner:
         statistics: Statistics | None = None,
     ) -> Learner:
         """Return a learner that starts from a mixture fitted to ``n_rows`` rows with these statistics."""
+        if rule.row_by_row:
+            batch_size = 1
         state = rule.init(
             mixture, n_rows=n_rows, batch_size=batch_size, options=options, statistics=statistics
         )
@@ -51,6 +55,11 @@ class Learner:
     @property
     def mixture(self) -> Mixture:
         """The mixture learned so far."""
+        return self.rule.report(self._current, self.state)
+
+    @property
+    def _current(self) -> Mixture:
+        """The mixture at which the next rows are weighed."""
         return Mixture.from_kernel_form(*self.parameters, self.covariance_type)
 
     def learn(
@@ -71,6 +80,11 @@ class Learner:
         learner : Learner
         log_likelihood, weight, n_rows : ndarray of shape (n_batches,)
             Of each mini-batch, the log-likelihood before it was learned.
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            If a guard stops the rule.
         """
         batch_size = self.state.batch_size
         n_rows = np.full(-(-len(X) // batch_size), batch_size)
@@ -91,13 +105,15 @@ class Learner:
         else:
             learner = self._learn_small(X, weights, steps, log_likelihood, weight)
         state = learner.state._replace(t=float(t[-1]))
+        self.rule.check(state)
         return replace(learner, state=state), log_likelihood, weight, n_rows
 
     def _learn_small(
         self, X: Any, weights: Array, steps: Array, log_likelihood: Array, weight: Array
     ) -> Learner:
         """Run the compiled loop over many mini-batches in each call."""
-        update = self.rule.compiled(covariance.get(self.covariance_type), self.state.options)
+        compiled = self.rule.compiled(covariance.get(self.covariance_type), self.state.options)
+        control, controlled = pointer(no_control, CONTROL), False
         parameters = copies(self.parameters)
         memory = copies(self.state.memory)
         batch_size = self.state.batch_size
@@ -110,7 +126,10 @@ class Learner:
                 weights[rows] if len(weights) else _NO_WEIGHTS,
                 batch_size,
                 steps[batches],
-                update,
+                compiled.update,
+                control,
+                *compiled.parts,
+                controlled,
                 *parameters,
                 *memory,
                 self.state.options,
@@ -133,11 +152,11 @@ class Learner:
         batch_size = self.state.batch_size
         for batch, step in enumerate(steps):
             rows = slice(batch * batch_size, (batch + 1) * batch_size)
-            statistics = sum_rows(learner.mixture, X[rows], weights[rows], n_threads=n_threads)
+            statistics = sum_rows(learner._current, X[rows], weights[rows], n_threads=n_threads)
             log_likelihood[batch] = statistics.log_likelihood
             weight[batch] = statistics.weight
             parameters, memory = self.rule.apply(
-                statistics, float(step), learner.parameters, learner.state, learner.mixture.kind
+                statistics, float(step), learner.parameters, learner.state, learner._current.kind
             )
             learner = replace(learner, parameters=parameters, state=learner.state._replace(memory=memory))
         return learner

@@ -25,14 +25,33 @@ _EXACT = {"contract"}
 
 real = types.float64
 integer = types.int64
+boolean = types.boolean
 vector = types.float64[::1]
 matrix = types.float64[:, ::1]
 
 cube = types.float64[:, :, ::1]
 
-# (weight, log_likelihood, step, nk, s1, s2, offset, means, scale, memory, memory_2, memory_3, options)
+# What a parameterization gives to gradient ascent (see `kernels.ascent`):
+# (k, mean_at, covariance_at, precondition, rank_one, n, s1, s2, means, scale, theta, change, scratch, j)
+DIRECTION = types.void(
+    *(integer, integer, integer, boolean, boolean, real, matrix, cube, matrix, cube),
+    *(vector, vector, cube, integer),
+)
+# (k, mean_at, covariance_at, theta, means, scale, scratch, j) -> whether theta is a valid mixture there
+RETRACT = types.boolean(integer, integer, integer, vector, matrix, cube, cube, integer)
+# (mean_at, covariance_at, block, theta, scratch, j)
+PROJECT = types.void(integer, integer, integer, vector, cube, integer)
+
+# (X, begin, end, weights, means, nk, s1, s2, memory, memory_2, memory_3)
+CONTROL = types.void(
+    *(matrix, integer, integer, vector, matrix, vector, matrix, cube, vector, matrix, cube),
+)
+
+# (weight, log_likelihood, step, nk, s1, s2, offset, means, scale, memory, memory_2, memory_3, options,
+#  direction, retract, project)
 UPDATE = types.void(
-    *(real, real, real, vector, matrix, cube, vector, matrix, cube, vector, matrix, cube, vector)
+    *(real, real, real, vector, matrix, cube, vector, matrix, cube, vector, matrix, cube, vector),
+    *(types.FunctionType(part) for part in (DIRECTION, RETRACT, PROJECT)),
 )
 
 

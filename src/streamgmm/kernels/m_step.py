@@ -122,8 +122,9 @@ def _move_mean(k, c, s1, means, memory_2):
 
 @exact_kernel
 def update_full(
-    weight, log_likelihood, step, nk, s1, s2, offset, means, scale, memory, memory_2, memory_3, options
-):
+    weight, log_likelihood, step, nk, s1, s2, offset, means, scale, memory, memory_2, memory_3, options,
+    direction, retract, project,
+):  # fmt: skip
     """Blend a mini-batch into the running moments and refit the components that it touched.
 
     With h = (step / weight) nk / weight', the share of the mini-batch in a component, and m = s1 / nk and
@@ -145,8 +146,9 @@ def update_full(
 
 @exact_kernel
 def update_triangular(
-    weight, log_likelihood, step, nk, s1, s2, offset, means, scale, memory, memory_2, memory_3, options
-):
+    weight, log_likelihood, step, nk, s1, s2, offset, means, scale, memory, memory_2, memory_3, options,
+    direction, retract, project,
+):  # fmt: skip
     """Blend a mini-batch and refit all components: with a prior, or with one covariance for all.
 
     The parameters are the posterior mode given the running moments, counted as ``window`` rows.
@@ -214,8 +216,9 @@ def update_triangular(
 
 @exact_kernel
 def update_diagonal(
-    weight, log_likelihood, step, nk, s1, s2, offset, means, scale, memory, memory_2, memory_3, options
-):
+    weight, log_likelihood, step, nk, s1, s2, offset, means, scale, memory, memory_2, memory_3, options,
+    direction, retract, project,
+):  # fmt: skip
     """Blend a mini-batch and refit, with variances alone: diag and spherical; see `update_triangular`."""
     if is_refused(weight, log_likelihood, memory):
         return

@@ -9,7 +9,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._jit import UPDATE, cube, exact_kernel, integer, kernel, loop, matrix, row_loop, vector
+from ._jit import (
+    CONTROL,
+    DIRECTION,
+    PROJECT,
+    RETRACT,
+    UPDATE,
+    boolean,
+    cube,
+    exact_kernel,
+    integer,
+    kernel,
+    loop,
+    matrix,
+    row_loop,
+    vector,
+)
 from .block import block_statistics, log_joint, normalize, row_statistics
 
 BLOCK = 128
@@ -82,8 +97,13 @@ def densities(X, offset, means, scale, log_prob, resp):
                     resp[start + i, k] = joint[k, i]
 
 
+@exact_kernel
+def no_control(X, begin, end, weights, means, nk, s1, s2, memory, memory_2, memory_3):
+    """Stand in for a control where a rule takes none."""
+
+
 @row_loop(
-    *(vector, integer, vector, UPDATE),
+    *(vector, integer, vector, UPDATE, CONTROL, DIRECTION, RETRACT, PROJECT, boolean),
     *(vector, matrix, cube),
     *(vector, matrix, cube, vector, vector, vector),
 )
@@ -93,6 +113,11 @@ def stream(
     batch_size,
     steps,
     update,
+    control,
+    direction,
+    retract,
+    project,
+    controlled,
     offset,
     means,
     scale,
@@ -104,6 +129,8 @@ def stream(
     batch_log_likelihood,
 ):
     """Learn from rows in mini-batches: statistics at the old parameters, then one update, again and again.
+
+    If ``controlled``, `control` changes the statistics in between; it may read the rows for that.
 
     The parameters and the rule's memory are changed in place; each mini-batch's weight and its log-likelihood
     before it was learned are written to ``batch_weight`` and ``batch_log_likelihood`` (n_batches,).  # OUT
@@ -149,6 +176,8 @@ def stream(
                 )
         batch_weight[batch] = weight
         batch_log_likelihood[batch] = log_likelihood
+        if controlled:
+            control(X, begin, end, weights, means, nk, s1, s2, memory, memory_2, memory_3)
         update(
             weight,
             log_likelihood,
@@ -163,4 +192,7 @@ def stream(
             memory_2,
             memory_3,
             options,
+            direction,
+            retract,
+            project,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import schedules
+from . import schedules, transforms
 from ._base import Rule, RuleState
 from .em import EM
 from .gradient import GradientAscent
@@ -10,7 +10,7 @@ from .online_em import OnlineEM
 
 _RULES: dict[str, type[Rule]] = {rule.name: rule for rule in (EM, OnlineEM, GradientAscent)}
 
-__all__ = ["EM", "GradientAscent", "OnlineEM", "Rule", "RuleState", "get", "names", "schedules"]
+__all__ = ["EM", "GradientAscent", "OnlineEM", "Rule", "RuleState", "get", "names", "schedules", "transforms"]
 
 
 def names() -> tuple[str, ...]:

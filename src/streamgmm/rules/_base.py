@@ -7,8 +7,10 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from streamgmm import priors
+from streamgmm import covariance, priors
 from streamgmm.covariance import CovarianceType
+from streamgmm.kernels import ascent
+from streamgmm.kernels._jit import DIRECTION, PROJECT, RETRACT, pointer
 from streamgmm.kernels.m_step import REFUSED
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
@@ -57,18 +59,59 @@ class RuleState(NamedTuple):
         return int(self.memory[0][REFUSED])
 
 
+class Compiled(NamedTuple):
+    """The compiled functions of a rule, as the loop that learns takes them (see `kernels._jit`).
+
+    Attributes
+    ----------
+    update : compiled function
+        Changes parameters and memory, given the statistics of a mini-batch.
+    parts : tuple of three compiled functions
+        What a parameterization gives to gradient ascent; other rules' updates ignore them.
+    """
+
+    update: Any
+    parts: tuple[Any, Any, Any]
+
+    @classmethod
+    def alone(cls, update: Any) -> Compiled:
+        """Return an update that needs no parts."""
+        return cls(
+            update,
+            (
+                pointer(ascent.no_direction, DIRECTION),
+                pointer(ascent.no_retract, RETRACT),
+                pointer(ascent.no_projection, PROJECT),
+            ),
+        )
+
+
 class Rule(ABC):
-    """A way of learning: a pure function of (Statistics, state, Mixture)."""
+    """A way of learning: a pure function of (Statistics, state, Mixture).
+
+    Attributes
+    ----------
+    name : str
+    covariance_types : tuple of str
+        The covariance types that the rule fits.
+    row_by_row : bool
+        Whether the rule learns one row at a time, whatever the size of a mini-batch.
+    cold_start : bool
+        Whether the rule finds its own way from a start that EM has not fitted to the first rows.
+    """
 
     name: ClassVar[str]
+    covariance_types: ClassVar[tuple[str, ...]] = covariance.names()
+    row_by_row: ClassVar[bool] = False
+    cold_start: ClassVar[bool] = False
 
     @abstractmethod
     def _memory(self, mixture: Mixture, n_rows: float, statistics: Statistics | None) -> Arrays:
         """Return the compiled update's memory at the start."""
 
     @abstractmethod
-    def compiled(self, kind: CovarianceType, options: Array) -> Any:
-        """Return the compiled update for a covariance type, with or without a prior."""
+    def compiled(self, kind: CovarianceType, options: Array) -> Compiled:
+        """Return the compiled functions for a covariance type, with or without a prior."""
 
     @abstractmethod
     def steps(self, t: Array, fraction: Array, *, start: float, batch_size: int) -> Array:
@@ -98,15 +141,37 @@ class Rule(ABC):
             Of the rows that the mixture was fitted to. A rule that remembers the rows' moments takes them
             from here; from the mixture they would contain regularization and prior.
         """
+        self.require_fit(mixture.kind)
+        if not (float(batch_size).is_integer() and batch_size >= 1):
+            raise ValueError(f"`batch_size` must be a positive integer, got {batch_size}")
         if options is None:
             options = priors.options(mixture.kind, mixture.n_components, mixture.n_features)
         start = n_rows / batch_size
         return RuleState(start, start, batch_size, self._memory(mixture, n_rows, statistics), options)
 
+    def require_fit(self, kind: CovarianceType) -> None:
+        """Raise ValueError if the rule does not fit a covariance type."""
+        if kind.name not in self.covariance_types:
+            known = ", ".join(map(repr, self.covariance_types))
+            raise ValueError(f"rule {self.name!r} fits `covariance_type` {known}, got {kind.name!r}")
+
+    def report(self, mixture: Mixture, state: RuleState) -> Mixture:
+        """Return the mixture that was learned: the current one, unless the rule averages."""
+        return mixture
+
+    def check(self, state: RuleState) -> None:  # noqa: B027 (most rules never stop)
+        """Raise an error if the rule has stopped learning."""
+
     def update(self, statistics: Statistics, state: RuleState, mixture: Mixture) -> tuple[Mixture, RuleState]:
         """Return the mixture and the state after one full mini-batch with these statistics.
 
         Nothing is changed in place. The statistics must be centered at the mixture's means.
+
+        Raises
+        ------
+        ValueError
+            If the statistics are centered elsewhere. numpy.linalg.LinAlgError, which is one, if a guard stops
+            the rule.
         """
         if not np.array_equal(statistics.origin, mixture.means):
             raise ValueError("`statistics` must be centered at the means of `mixture`: call `recenter`")
@@ -114,7 +179,9 @@ class Rule(ABC):
         step = self.steps(one * state.t, one, start=state.start, batch_size=state.batch_size)[0]
         parameters, memory = self.apply(statistics, step, mixture.kernel_form(), state, mixture.kind)
         learned = Mixture.from_kernel_form(*parameters, mixture.covariance_type)
-        return learned, state._replace(t=state.t + 1.0, memory=memory)
+        state = state._replace(t=state.t + 1.0, memory=memory)
+        self.check(state)
+        return learned, state
 
     def apply(
         self,
@@ -127,7 +194,8 @@ class Rule(ABC):
         """Return parameters, in the kernels' form, and memory after a step of this size."""
         offset, means, scale = copies(parameters)
         memory, memory_2, memory_3 = copies(state.memory)
-        self.compiled(kind, state.options)(
+        compiled = self.compiled(kind, state.options)
+        compiled.update(
             float(statistics.weight),
             float(statistics.log_likelihood),
             float(step),
@@ -141,6 +209,7 @@ class Rule(ABC):
             memory_2,
             memory_3,
             state.options,
+            *compiled.parts,
         )
         return (offset, means, scale), (memory, memory_2, memory_3)
 

@@ -1,34 +1,68 @@
-"""Stochastic gradient ascent on the log-likelihood."""
+"""Stochastic gradient ascent on the log-likelihood, in any parameterization."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from streamgmm import parameterizations
 from streamgmm.covariance import CovarianceType
-from streamgmm.kernels.m_step import HEADER, WINDOW
+from streamgmm.kernels import ascent, m_step
+from streamgmm.kernels._jit import UPDATE, pointer
+from streamgmm.kernels.transforms import WIDTH
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
 
-from ._base import Arrays, Rule, with_scratch
-from .schedules import Constant, Schedule, require_schedule
+from . import transforms
+from ._base import Arrays, Compiled, Rule, RuleState
+from .schedules import Constant, PowerDecay, Schedule, require_schedule
+from .transforms import Transform
+
+_GUARDS = {"backtrack": ascent.BACKTRACK, "raise": ascent.RAISE, "project": ascent.PROJECT}
+_WEIGHTS = ("softmax", "simplex")
 
 
 class GradientAscent(Rule):
     """theta <- theta + rate * (mean gradient of the mini-batch), all gradients at the old parameters.
 
-    A step that would move a mean by more than one standard deviation, or change a standard deviation more
-    than e-fold, is halved until it does not.
+    Between gradient and step stands a chain of transforms: clip, optimizer, momentum, rates of groups. After
+    any accepted step the mixture is valid; a gradient that is not finite is refused and counted.
 
     Parameters
     ----------
-    parameterization : str, default="cholesky"
+    parameterization : str or Parameterization, default="cholesky"
         What theta is (see `streamgmm.parameterizations`).
-    learning_rate : float or Schedule, default=0.05
-        The rate belongs to data whose components have variances near 1: the gradient by a mean shrinks with
-        the variance. Standardize first.
+    learning_rate : float or Schedule, optional
+        By default `PowerDecay()`, for "adagrad", "rmsprop" and "adam" a tenth of it. Without ``precondition``
+        a rate belongs to data whose components have variances near 1, since a mean's gradient shrinks with
+        its variance: standardize first.
+    momentum : float, default=0.0
+        In [0, 1): how much of the last step is repeated. Divide the rate by 1 / (1 - momentum).
+    nesterov : bool, default=False
+        Look ahead along the momentum.
+    optimizer : {"sgd", "adagrad", "rmsprop", "adam"} or transforms, default="sgd"
+        What the gradient is divided by (see `streamgmm.rules.transforms`).
+    precondition : bool, default=False
+        Multiply the gradient by the covariance: means move by r (x - mean), covariances by
+        r ((x - mean)(x - mean)' - S), in every parameterization. No inverse, and no dependence on the scale
+        of the data. In the parameterizations "covariance" and "augmented" it stays positive definite while
+        rate * r < 1, in the stable ones always.
+    guard : {"backtrack", "raise", "project"}, default="backtrack"
+        "backtrack" halves the step of a component until it is valid, its mean moves by no more than one
+        standard deviation and no standard deviation changes more than e-fold. "raise" takes the plain step
+        and raises an error if it leaves the positive definite matrices. "project" takes the plain step and
+        then the nearest matrix with eigenvalues over 1e-6 of its largest.
+    relative_rates : mapping, optional
+        Multiplies the rate of "weights", "means" or "covariances"; 0 holds a group fixed.
+    clip : float, optional
+        The largest Euclidean norm of a mini-batch's mean gradient.
+    averaging : int, optional
+        After this many mini-batches, report the average of theta from then on instead of the last theta
+        (late Polyak averaging). Early averaging ruins a fit: the start stays in the average.
+    weights : {"softmax", "simplex"}, default="softmax"
+        "simplex" moves the weights themselves, by N / weight, and projects them on the simplex, where a
+        weight can become 0 and then stays there.
 
     Examples
     --------
@@ -43,24 +77,138 @@ class GradientAscent(Rule):
 
     name = "gradient"
 
-    def __init__(self, parameterization: str = "cholesky", learning_rate: float | Schedule = 0.05) -> None:
-        parameterizations.get(parameterization)
-        self.parameterization = parameterization
-        if isinstance(learning_rate, (int, float, np.floating)) and learning_rate is not True:
+    def __init__(
+        self,
+        parameterization: str | parameterizations.Parameterization = "cholesky",
+        learning_rate: float | Schedule | None = None,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        optimizer: str | Transform | Sequence[Transform] = "sgd",
+        precondition: bool = False,
+        guard: str = "backtrack",
+        *,
+        relative_rates: Mapping[str, float] | None = None,
+        clip: float | None = None,
+        averaging: int | None = None,
+        weights: str = "softmax",
+    ) -> None:
+        self.parameterization = parameterizations.get(parameterization).name
+        self.momentum = momentum
+        self.nesterov = nesterov
+        self.optimizer = optimizer if isinstance(optimizer, str) else transforms.get(optimizer)
+        self.precondition = precondition
+        self.guard = guard
+        self.relative_rates = None if relative_rates is None else dict(relative_rates)
+        self.clip = clip
+        self.averaging = averaging
+        self.weights = weights
+        for name, value, known in (("guard", guard, tuple(_GUARDS)), ("weights", weights, _WEIGHTS)):
+            if value not in known:
+                raise ValueError(f"`{name}` must be one of {', '.join(map(repr, known))}, got {value!r}")
+        if averaging is not None and not (float(averaging).is_integer() and averaging >= 0):
+            raise ValueError(f"`averaging` must be None or a count of mini-batches, got {averaging}")
+        if nesterov and not momentum:
+            raise ValueError("`nesterov` needs a positive `momentum`, got 0")
+        self._chain()
+        if learning_rate is None:
+            learning_rate = PowerDecay(scale=0.1 if len(transforms.get(optimizer)) else 1.0)
+        elif isinstance(learning_rate, (int, float, np.number)) and not isinstance(learning_rate, bool):
             if not (np.isfinite(learning_rate) and learning_rate > 0):
                 raise ValueError(f"`learning_rate` must be positive and finite, got {learning_rate}")
             learning_rate = Constant(float(learning_rate))
         self.learning_rate = require_schedule("learning_rate", learning_rate)
 
-    def _memory(self, mixture: Mixture, n_rows: float, statistics: Statistics | None) -> Arrays:
-        memory = np.zeros(HEADER + len(parameterizations.get(self.parameterization).pack(mixture)))
-        memory[WINDOW] = n_rows
-        return memory, mixture.log_weights[np.newaxis].copy(), with_scratch(mixture.kernel_factor(), 2)
+    def _chain(self) -> tuple[Transform, ...]:
+        """Return what stands between gradient and step."""
+        clip = () if self.clip is None else (transforms.Clip(self.clip),)
+        transforms.Momentum(self.momentum)  # 0 is none, but a bad one must not pass
+        momentum = (transforms.Momentum(self.momentum, self.nesterov),) if self.momentum else ()
+        groups: tuple[Transform, ...] = ()
+        if self.relative_rates is not None:
+            unknown = set(self.relative_rates) - {"weights", "means", "covariances"}
+            if unknown:
+                raise ValueError(
+                    "`relative_rates` must name 'weights', 'means' or 'covariances', got "
+                    + ", ".join(map(repr, sorted(map(str, unknown))))
+                )
+            groups = (transforms.GroupRates(**self.relative_rates),)
+        return (*clip, *transforms.get(self.optimizer), *momentum, *groups)
 
-    def compiled(self, kind: CovarianceType, options: Array) -> Any:
-        """Return the compiled step."""
-        return parameterizations.get(self.parameterization).step(kind)
+    def _memory(self, mixture: Mixture, n_rows: float, statistics: Statistics | None) -> Arrays:
+        theta = parameterizations.get(self.parameterization).pack(mixture)
+        if self.weights == "simplex":
+            theta[: mixture.n_components] = mixture.weights
+        chain = self._chain()
+        header = np.zeros(ascent.HEADER)
+        header[m_step.WINDOW] = n_rows
+        header[ascent.GUARD] = _GUARDS[self.guard]
+        header[ascent.PRECONDITION] = self.precondition
+        header[ascent.SIMPLEX] = self.weights == "simplex"
+        header[ascent.AVERAGE_FROM] = np.inf if self.averaging is None else self.averaging
+        header[ascent.N_TRANSFORMS] = len(chain)
+        header[ascent.N_THETA] = len(theta)
+        memory = np.concatenate(
+            [
+                header,
+                transforms.chain(chain),
+                mixture.weights,
+                np.zeros(2 * mixture.n_components),
+                theta,
+                np.zeros((3 + transforms.n_slots(chain)) * len(theta)),
+            ]
+        )
+        _, means, scale = mixture.kernel_form()
+        room = np.concatenate([scale, np.zeros((ascent.SCRATCH, *scale.shape[1:]))])
+        return memory, means.copy(), room
+
+    def _vector(self, state: RuleState, index: int, n_components: int) -> Array:
+        """Return a vector of theta's size from the memory: theta, trial, change, average."""
+        memory = state.memory[0]
+        size = int(memory[ascent.N_THETA])
+        first = ascent.HEADER + WIDTH * int(memory[ascent.N_TRANSFORMS])
+        first += 3 * n_components + index * size
+        return memory[first : first + size]
+
+    def compiled(self, kind: CovarianceType, options: Array) -> Compiled:
+        """Return the compiled step and the parameterization's functions."""
+        parts = parameterizations.get(self.parameterization).parts(kind)
+        return Compiled(pointer(ascent.ascend, UPDATE), parts)
 
     def steps(self, t: Array, fraction: Array, *, start: float, batch_size: int) -> Array:
         """Return the rates, in proportion to the fraction of a mini-batch."""
         return fraction * self.learning_rate.steps(t, start=start, batch_size=batch_size)
+
+    def require_fit(self, kind: CovarianceType) -> None:
+        """Raise ValueError if the parameterization does not fit a covariance type."""
+        parameterizations.get(self.parameterization).require_fit(kind)
+
+    def report(self, mixture: Mixture, state: RuleState) -> Mixture:
+        """Return the mixture, or, once averaging has begun, that of the average theta."""
+        if not state.memory[0][ascent.AVERAGED]:
+            return mixture
+        theta = self._vector(state, 3, mixture.n_components).copy()
+        if self.weights == "simplex":
+            with np.errstate(divide="ignore"):
+                theta[: mixture.n_components] = np.log(theta[: mixture.n_components])
+        return parameterizations.get(self.parameterization).unpack(theta, mixture)
+
+    def check(self, state: RuleState) -> None:
+        """Raise numpy.linalg.LinAlgError if the guard "raise" has stopped the rule."""
+        memory = state.memory[0]
+        if memory[ascent.STOPPED]:
+            component = int(memory[ascent.STOPPED]) - 1
+            raise np.linalg.LinAlgError(
+                f"after {int(memory[ascent.COUNT]) - 1} updates, a step by the gradient of "
+                f"{self.parameterization!r} left the positive definite matrices in component {component}: "
+                "the rate is too large for the scale of the data. Use `precondition=True`, the "
+                "parameterization 'cholesky', a smaller `learning_rate`, or `guard='backtrack'`"
+            )
+
+    def n_shortened(self, state: RuleState) -> int:
+        """Return how many steps the guard shortened."""
+        return int(state.memory[0][ascent.SHORTENED])
+
+    def __repr__(self) -> str:
+        settings = vars(GradientAscent())
+        changed = {k: v for k, v in vars(self).items() if k == "parameterization" or v != settings[k]}
+        return f"GradientAscent({', '.join(f'{name}={value!r}' for name, value in changed.items())})"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from streamgmm.covariance import CovarianceType
@@ -11,7 +9,7 @@ from streamgmm.kernels.m_step import HAS_PRIOR, HEADER, WINDOW
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
 
-from ._base import Arrays, Rule, with_scratch
+from ._base import Arrays, Compiled, Rule, with_scratch
 from .schedules import PowerDecay, Schedule, require_schedule
 
 
@@ -58,9 +56,9 @@ class OnlineEM(Rule):
         memory[HEADER:] = weights
         return memory, means, with_scratch(scatter, 1)
 
-    def compiled(self, kind: CovarianceType, options: Array) -> Any:
+    def compiled(self, kind: CovarianceType, options: Array) -> Compiled:
         """Return the compiled M-step."""
-        return kind.em_update(has_prior=bool(options[HAS_PRIOR]))
+        return Compiled.alone(kind.em_update(has_prior=bool(options[HAS_PRIOR])))
 
     def steps(self, t: Array, fraction: Array, *, start: float, batch_size: int) -> Array:
         """Return the gains; a fraction f of a mini-batch gets 1 - (1 - g)^f."""

@@ -51,7 +51,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class PowerDecay:
-    """Steps (t + offset)^-exponent, the Robbins-Monro schedule of stepwise EM.
+    """Steps scale * (t + offset)^-exponent, the Robbins-Monro schedule of stepwise EM.
 
     Parameters
     ----------
@@ -60,6 +60,8 @@ class PowerDecay:
     offset : float, optional
         By default such that the first step weighs its mini-batch against the rows behind the starting
         mixture as an average of all rows would.
+    scale : float, default=1.0
+        Multiplies the steps.
 
     Examples
     --------
@@ -71,8 +73,10 @@ class PowerDecay:
 
     exponent: float = 0.6
     offset: float | None = None
+    scale: float = 1.0
 
     def __post_init__(self) -> None:
+        _require(np.isfinite(self.scale) and self.scale > 0, "scale", "positive and finite", self.scale)
         _require(0.5 < self.exponent <= 1, "exponent", "in (0.5, 1]", self.exponent)
         if self.offset is not None:
             valid = np.isfinite(self.offset) and self.offset >= 0
@@ -83,7 +87,7 @@ class PowerDecay:
         offset = self.offset
         if offset is None:
             offset = (start + 1.0) ** (1.0 / self.exponent) - start
-        return np.maximum(t + offset, 1.0) ** -self.exponent
+        return self.scale * np.maximum(t + offset, 1.0) ** -self.exponent
 
 
 @dataclass(frozen=True)

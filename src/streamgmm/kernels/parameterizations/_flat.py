@@ -1,0 +1,74 @@
+"""Where a covariance's numbers stand in theta."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from streamgmm.kernels._jit import inlined
+
+
+@inlined
+def block_size(n_theta, means, scale):
+    """Return how many numbers of theta are one component's covariance; 0 if all share one (`tied`)."""
+    n_components, n_features = means.shape
+    rest = n_theta - n_components * (1 + n_features)
+    shared = scale.shape[2] == n_features and rest == n_features * (n_features + 1) // 2
+    return 0 if shared and n_components > 1 else rest // n_components
+
+
+@inlined
+def stride(theta, means):
+    """Return 1 if each feature has a variance of its own in theta, 0 if they share one (`spherical`)."""
+    n_components, n_features = means.shape
+    return 0 if theta.size < n_components * (1 + 2 * n_features) else 1
+
+
+@inlined
+def add_symmetric(factor, scratch, j, change, at, twice):
+    """Add factor times the lower triangle of scratch[j] to change[at:], ``twice`` off the diagonal."""
+    for a in range(scratch.shape[1]):
+        for b in range(a):
+            change[at] += twice * factor * scratch[j, a, b]
+            at += 1
+        change[at] += factor * scratch[j, a, a]
+        at += 1
+
+
+@inlined
+def read_symmetric(factor, theta, at, scratch, j):
+    """Write factor times the lower triangle in theta[at:] to scratch[j]."""
+    for a in range(scratch.shape[1]):
+        for b in range(a + 1):
+            scratch[j, a, b] = factor * theta[at]
+            at += 1
+
+
+@inlined
+def write_symmetric(factor, scratch, j, theta, at):
+    """Write factor times the lower triangle of scratch[j] to theta[at:]."""
+    for a in range(scratch.shape[1]):
+        for b in range(a + 1):
+            theta[at] = factor * scratch[j, a, b]
+            at += 1
+
+
+@inlined
+def add_vector(source, k, change, at):
+    for a in range(source.shape[1]):
+        change[at + a] += source[k, a]
+
+
+@inlined
+def read_mean(theta, at, means, k):
+    """Write the mean in theta[at:] to means[k]; return whether it is finite."""
+    finite = True
+    for a in range(means.shape[1]):
+        means[k, a] = theta[at + a]
+        finite = finite and np.isfinite(means[k, a])
+    return finite
+
+
+@inlined
+def is_scale(value):
+    """Tell whether a variance, or its reciprocal, is positive and finite."""
+    return 1e-300 < value < 1e300

@@ -1,0 +1,110 @@
+"""The Cholesky factor of S with the logarithm of its diagonal; the logarithms of standard deviations."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from streamgmm.kernels import linear
+from streamgmm.kernels._jit import exact_kernel
+
+from ._flat import add_vector, is_scale, read_mean, stride
+
+
+@exact_kernel
+def direction_triangular(
+    k, mean_at, at, precondition, rank_one, n, s1, s2, means, scale, theta, change, scratch, j
+):
+    """dl/dL = tril(L^-T (L^-1 s2 L^-T - n I)); preconditioned, L times half of the bracket.
+
+    "Half" of a symmetric matrix is its lower triangle with half of the diagonal. In the terms of
+    S = L D L' with a unit L: Y = L^-1 s2 L^-T, and the bracket is D^-1/2 Y D^-1/2 - n I.
+    """
+    n_features = means.shape[1]
+    if precondition:
+        add_vector(s1, k, change, mean_at)
+        if rank_one:
+            linear.solve(s1, scale, k, scratch, j + 2, j + 3)
+        linear.whiten(rank_one, n, s2, scale, k, scratch, j, j + 2)
+        for b in range(n_features):
+            scratch[j + 3, 0, b] = np.sqrt(scale[k, b, b])
+        for a in range(n_features):
+            for b in range(a):
+                excess = scratch[j, b, b] - n / scale[k, b, b]
+                total = 0.5 * scale[k, a, b] * excess + scratch[j, a, b]
+                for c in range(b + 1, a):
+                    total += scale[k, a, c] * scratch[j, c, b]
+                change[at] += total * scratch[j + 3, 0, b]
+                at += 1
+            change[at] += 0.5 * (scratch[j, a, a] * scale[k, a, a] - n)
+            at += 1
+        return
+    linear.solve(s1, scale, k, scratch, j + 2, j + 3)
+    add_vector(scratch[j + 3], 0, change, mean_at)
+    if rank_one:
+        for a in range(n_features):
+            scratch[j + 1, 0, a] = scratch[j + 2, 0, a] * np.sqrt(scale[k, a, a]) / n
+        for a in range(n_features):
+            for b in range(a):
+                change[at] += scratch[j + 3, 0, a] * scratch[j + 1, 0, b]
+                at += 1
+            change[at] += scratch[j + 3, 0, a] * scratch[j + 2, 0, a] / n - n
+            at += 1
+        return
+    linear.whiten(rank_one, n, s2, scale, k, scratch, j, j + 2)
+    for a in range(n_features):
+        for b in range(a):
+            scratch[j, b, a] = scratch[j, a, b] * scale[k, b, b]
+            scratch[j, a, b] *= scale[k, a, a]
+        scratch[j, a, a] *= scale[k, a, a]
+    for a in range(n_features - 1, -1, -1):  # L^-T D^-1 Y, from the last row up
+        for b in range(a + 1):
+            for c in range(a + 1, n_features):
+                scratch[j, a, b] -= scale[k, c, a] * scratch[j, c, b]
+    for a in range(n_features):
+        for b in range(a):
+            change[at] += scratch[j, a, b] * np.sqrt(scale[k, b, b])
+            at += 1
+        change[at] += scratch[j, a, a] - n
+        at += 1
+
+
+@exact_kernel
+def retract_triangular(k, mean_at, at, theta, means, scale, scratch, j):
+    """Divide the columns of L by its diagonal."""
+    valid = read_mean(theta, mean_at, means, k)
+    for a in range(means.shape[1]):
+        for b in range(a):
+            scale[k, a, b] = theta[at] * scratch[j, 0, b]
+            valid = valid and np.isfinite(scale[k, a, b])
+            at += 1
+        inverse = np.exp(-theta[at])
+        scratch[j, 0, a] = inverse
+        scale[k, a, a] = inverse * inverse
+        valid = valid and is_scale(scale[k, a, a])
+        at += 1
+    return valid
+
+
+@exact_kernel
+def direction_diagonal(
+    k, mean_at, at, precondition, rank_one, n, s1, s2, means, scale, theta, change, scratch, j
+):
+    """dl/dmean = s1 / v, dl/dlog sigma = s2 / v - n; preconditioned, s1 and (s2 / v - n) / 2."""
+    n_features = means.shape[1]
+    step = stride(theta, means)
+    share = 0.5 if step else 0.5 / n_features
+    for a in range(n_features):
+        inverse = scale[k, a, 0]
+        change[mean_at + a] += s1[k, a] * (1.0 if precondition else inverse)
+        change[at + step * a] += (share if precondition else 1.0) * (s2[k, a, 0] * inverse - n)
+
+
+@exact_kernel
+def retract_diagonal(k, mean_at, at, theta, means, scale, scratch, j):
+    """Exponentiate."""
+    step = stride(theta, means)
+    valid = read_mean(theta, mean_at, means, k)
+    for a in range(means.shape[1]):
+        scale[k, a, 0] = np.exp(-2.0 * theta[at + step * a])
+        valid = valid and is_scale(scale[k, a, 0])
+    return valid

@@ -1,0 +1,100 @@
+"""The root A of P = A' A, a lower triangle, with the logarithm of its diagonal: A is the inverse of L."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from streamgmm.kernels import linear
+from streamgmm.kernels._jit import exact_kernel
+
+from ._flat import add_vector, is_scale, read_mean, stride
+
+
+@exact_kernel
+def direction_triangular(
+    k, mean_at, at, precondition, rank_one, n, s1, s2, means, scale, theta, change, scratch, j
+):
+    """dl/dA = tril(n A^-T - A s2); preconditioned, minus half of (A s2 A' - n I) times A.
+
+    "Half" of a symmetric matrix is its lower triangle with half of the diagonal.
+    """
+    n_features = means.shape[1]
+    linear.solve(s1, scale, k, scratch, j + 2, j + 3)
+    if precondition:
+        add_vector(s1, k, change, mean_at)
+        linear.whiten(rank_one, n, s2, scale, k, scratch, j, j + 2)
+        first = at
+        for a in range(n_features):  # the rows of M = L^-1, from those of A
+            root = np.sqrt(scale[k, a, a])
+            scratch[j + 3, 0, a] = root
+            for b in range(a):
+                scratch[j + 1, a, b] = theta[first + b] / root
+            scratch[j + 1, a, a] = 1.0
+            first += a + 1
+        for a in range(n_features):
+            excess = 0.5 * (scratch[j, a, a] * scale[k, a, a] - n)
+            for b in range(a):
+                total = excess * scratch[j + 1, a, b]
+                for c in range(b, a):
+                    total += scratch[j, a, c] * scale[k, c, c] * scratch[j + 1, c, b]
+                change[at] -= scratch[j + 3, 0, a] * total
+                at += 1
+            change[at] -= excess
+            at += 1
+        return
+    add_vector(scratch[j + 3], 0, change, mean_at)
+    if not rank_one:
+        linear.half_whiten(s2, scale, k, scratch, j)
+    for a in range(n_features):
+        root = np.sqrt(scale[k, a, a])
+        value = scratch[j + 2, 0, a] / n if rank_one else 0.0
+        for b in range(a):
+            change[at] -= root * (value * s1[k, b] if rank_one else scratch[j, a, b])
+            at += 1
+        last = value * s1[k, a] if rank_one else scratch[j, a, a]
+        change[at] += n - scale[k, a, a] * last  # times A_aa, for its logarithm
+        at += 1
+
+
+@exact_kernel
+def retract_triangular(k, mean_at, at, theta, means, scale, scratch, j):
+    """Divide the rows of A by its diagonal, and invert."""
+    valid = read_mean(theta, mean_at, means, k)
+    for a in range(means.shape[1]):
+        diagonal = np.exp(theta[at + a])
+        for b in range(a):
+            scratch[j, a, b] = theta[at] / diagonal
+            at += 1
+        scale[k, a, a] = diagonal * diagonal
+        valid = valid and is_scale(scale[k, a, a])
+        at += 1
+    linear.invert(scratch, j, scale, k)
+    for a in range(means.shape[1]):
+        for b in range(a):
+            valid = valid and np.isfinite(scale[k, a, b])
+    return valid
+
+
+@exact_kernel
+def direction_diagonal(
+    k, mean_at, at, precondition, rank_one, n, s1, s2, means, scale, theta, change, scratch, j
+):
+    """dl/dmean = s1 / v, dl/dlog(1 / sigma) = n - s2 / v; preconditioned, s1 and (n - s2 / v) / 2."""
+    n_features = means.shape[1]
+    step = stride(theta, means)
+    share = 0.5 if step else 0.5 / n_features
+    for a in range(n_features):
+        inverse = scale[k, a, 0]
+        change[mean_at + a] += s1[k, a] * (1.0 if precondition else inverse)
+        change[at + step * a] -= (share if precondition else 1.0) * (s2[k, a, 0] * inverse - n)
+
+
+@exact_kernel
+def retract_diagonal(k, mean_at, at, theta, means, scale, scratch, j):
+    """Exponentiate."""
+    step = stride(theta, means)
+    valid = read_mean(theta, mean_at, means, k)
+    for a in range(means.shape[1]):
+        scale[k, a, 0] = np.exp(2.0 * theta[at + step * a])
+        valid = valid and is_scale(scale[k, a, 0])
+    return valid

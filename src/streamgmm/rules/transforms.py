@@ -1,0 +1,264 @@
+"""Transforms of a gradient: small pairs of functions, `init` and `update`, which are put in a chain.
+
+Each turns a gradient into another vector and remembers what it must; what it does is written once, as
+compiled code (`streamgmm.kernels.transforms`), and runs inside the loop over rows as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from streamgmm.kernels import transforms as kernels
+from streamgmm.statistics import Array
+
+
+def _require_positive(name: str, value: Any) -> None:
+    if not (np.isfinite(value) and value > 0):
+        raise ValueError(f"`{name}` must be positive and finite, got {value}")
+
+
+def _require_fraction(name: str, value: Any) -> None:
+    if not 0 <= value < 1:
+        raise ValueError(f"`{name}` must be in [0, 1), got {value}")
+
+
+class TransformState(NamedTuple):
+    """What a transform carries from one gradient to the next.
+
+    Attributes
+    ----------
+    updates : int
+        Gradients so far.
+    slots : ndarray
+        Running moments of the gradients.
+    n_weights, n_means : int
+        How many entries of theta are weights, and how many after them are means.
+    """
+
+    updates: int
+    slots: Array
+    n_weights: int
+    n_means: int
+
+
+@dataclass(frozen=True)
+class Transform:
+    """One link of a chain."""
+
+    code: ClassVar[int]
+
+    def init(self, theta: Array, n_weights: int = 0, n_means: int = 0) -> TransformState:
+        """Return the state before the first gradient; `GroupRates` needs the sizes of its groups."""
+        return TransformState(0, np.zeros(kernels.SLOTS[self.code] * len(theta)), n_weights, n_means)
+
+    def update(self, gradient: Array, state: TransformState) -> tuple[Array, TransformState]:
+        """Return the transformed gradient and the next state; nothing is changed in place."""
+        change = np.array(gradient, dtype=np.float64)
+        slots = state.slots.copy()
+        groups = state.n_weights, state.n_means
+        kernels.transform(chain([self]), state.updates + 1.0, *groups, change, slots)
+        return change, TransformState(state.updates + 1, slots, *groups)
+
+
+@dataclass(frozen=True)
+class Clip(Transform):
+    """Shorten a gradient that is longer than this.
+
+    Parameters
+    ----------
+    norm : float, default=1.0
+        The largest Euclidean norm of a mini-batch's mean gradient.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streamgmm.rules import transforms
+    >>> clip = transforms.Clip(1.0)
+    >>> clip.update(np.array([3.0, 4.0]), clip.init(np.zeros(2)))[0]
+    array([0.6, 0.8])
+    """
+
+    norm: float = 1.0
+    code = kernels.CLIP
+
+    def __post_init__(self) -> None:
+        _require_positive("norm", self.norm)
+
+
+@dataclass(frozen=True)
+class Momentum(Transform):
+    """Follow a decaying sum of the gradients: v <- decay v + g (Polyak, 1964).
+
+    The steps add up to 1 / (1 - decay) times the rate: divide the rate by as much.
+
+    Parameters
+    ----------
+    decay : float, default=0.9
+        In [0, 1).
+    nesterov : bool, default=False
+        Look ahead: follow g + decay v (Nesterov, 1983).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streamgmm.rules import transforms
+    >>> momentum = transforms.Momentum(0.5)
+    >>> first, state = momentum.update(np.ones(1), momentum.init(np.zeros(1)))
+    >>> momentum.update(np.ones(1), state)[0]
+    array([1.5])
+    """
+
+    decay: float = 0.9
+    nesterov: bool = False
+
+    def __post_init__(self) -> None:
+        _require_fraction("momentum", self.decay)
+
+    @property
+    def code(self) -> int:  # type: ignore[override]
+        """Which compiled transform this is."""
+        return kernels.NESTEROV if self.nesterov else kernels.MOMENTUM
+
+
+@dataclass(frozen=True)
+class AdaGrad(Transform):
+    """Divide by the root of the sum of squared gradients (Duchi, Hazan and Singer, 2011).
+
+    Parameters
+    ----------
+    epsilon : float, default=1e-8
+        Added to the root.
+    """
+
+    epsilon: float = 1e-8
+    code = kernels.ADAGRAD
+
+    def __post_init__(self) -> None:
+        _require_positive("epsilon", self.epsilon)
+
+
+@dataclass(frozen=True)
+class RMSProp(Transform):
+    """Divide by the root of a running mean of squared gradients (Hinton, 2012).
+
+    Parameters
+    ----------
+    decay : float, default=0.9
+        In [0, 1).
+    epsilon : float, default=1e-8
+        Added to the root.
+    """
+
+    decay: float = 0.9
+    epsilon: float = 1e-8
+    code = kernels.RMSPROP
+
+    def __post_init__(self) -> None:
+        _require_fraction("decay", self.decay)
+        _require_positive("epsilon", self.epsilon)
+
+
+@dataclass(frozen=True)
+class Adam(Transform):
+    """Divide a running mean of gradients by the root of that of their squares (Kingma and Ba, 2015).
+
+    Parameters
+    ----------
+    first, second : float, default=0.9 and 0.999
+        Decays of the two running means, in [0, 1).
+    epsilon : float, default=1e-8
+        Added to the root.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streamgmm.rules import transforms
+    >>> adam = transforms.Adam()
+    >>> adam.update(np.array([1e-3, -1e3]), adam.init(np.zeros(2)))[0].round(4)
+    array([ 1., -1.])
+    """
+
+    first: float = 0.9
+    second: float = 0.999
+    epsilon: float = 1e-8
+    code = kernels.ADAM
+
+    def __post_init__(self) -> None:
+        _require_fraction("first", self.first)
+        _require_fraction("second", self.second)
+        _require_positive("epsilon", self.epsilon)
+
+
+@dataclass(frozen=True)
+class GroupRates(Transform):
+    """Multiply each group of parameters by a number of its own.
+
+    Parameters
+    ----------
+    weights, means, covariances : float, default=1.0
+        0 holds a group fixed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streamgmm.rules import transforms
+    >>> rates = transforms.GroupRates(covariances=0.1)
+    >>> rates.update(np.ones(3), rates.init(np.zeros(3), n_weights=1, n_means=1))[0]
+    array([1. , 1. , 0.1])
+    """
+
+    weights: float = 1.0
+    means: float = 1.0
+    covariances: float = 1.0
+    code = kernels.GROUPS
+
+    def __post_init__(self) -> None:
+        for name in ("weights", "means", "covariances"):
+            value = getattr(self, name)
+            if not (np.isfinite(value) and value >= 0):
+                raise ValueError(f"the rate of {name!r} must be finite and not negative, got {value}")
+
+
+_OPTIMIZERS: dict[str, tuple[Transform, ...]] = {
+    "sgd": (),
+    "adagrad": (AdaGrad(),),
+    "rmsprop": (RMSProp(),),
+    "adam": (Adam(),),
+}
+
+
+def get(optimizer: str | Transform | Sequence[Transform]) -> tuple[Transform, ...]:
+    """Return the chain of this name, or the transforms as a chain.
+
+    Raises
+    ------
+    ValueError
+        If there is no such optimizer.
+    """
+    if isinstance(optimizer, Transform):
+        return (optimizer,)
+    if isinstance(optimizer, str) and optimizer in _OPTIMIZERS:
+        return _OPTIMIZERS[optimizer]
+    if isinstance(optimizer, (tuple, list)) and all(isinstance(item, Transform) for item in optimizer):
+        return tuple(optimizer)
+    known = ", ".join(map(repr, _OPTIMIZERS))
+    raise ValueError(f"`optimizer` must be one of {known} or transforms, got {optimizer!r}")
+
+
+def chain(transforms: Sequence[Transform]) -> Array:
+    """Return the transforms as the flat array that the compiled code takes."""
+    flat = np.zeros((len(transforms), kernels.WIDTH))
+    for row, transform in zip(flat, transforms, strict=True):
+        parameters = astuple(transform)[: kernels.WIDTH - 1]
+        row[0] = transform.code
+        row[1 : 1 + len(parameters)] = parameters
+    return flat.ravel()
+
+
+def n_slots(transforms: Sequence[Transform]) -> int:
+    """Return how many numbers the transforms remember for each entry of theta."""
+    return sum(kernels.SLOTS[transform.code] for transform in transforms)
