@@ -147,7 +147,8 @@ def fit_lbfgs(
         units = climb.units()
         max_steps = max_iter - len(lower_bounds) + 1
         climb.search(units, scale, tol=tol, max_iter=max_steps, callback=accepted)
-        lower_bounds[-1] = climb.best.value / n_rows
+        if climb.best.value / n_rows > lower_bounds[-1]:  # a trial point of a line search that failed
+            lower_bounds.append(climb.best.value / n_rows)
         n_iter = len(lower_bounds) - 1
         slope = np.abs(climb.best.gradient * units).max() / scale
         converged = bool(slope <= _FLAT * np.sqrt(tol))
