@@ -1,4 +1,4 @@
-"""Every code block in the README runs."""
+"""Every Python block of the README and the pages in docs runs."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def has_python(page):
+    return "```python\n" in page.read_text(encoding="utf-8")
 
 
 def blocks(page, language):
@@ -27,6 +32,22 @@ def test_readme_python(tmp_path, monkeypatch):
         exec(compile(block, "README.md", "exec"), namespace)
     assert namespace["model"].n_samples_seen_ == 50_000
     assert (tmp_path / "model.safetensors").exists()
+
+
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="long without compilation")
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if page.parent.name == "docs" and has_python(page)],
+    ids=lambda page: page.name,
+)
+def test_page_python(page, tmp_path, monkeypatch):
+    """The blocks of a page run in order in one namespace; what they assert holds."""
+    monkeypatch.chdir(tmp_path)
+    text = page.read_text(encoding="utf-8")
+    namespace = {}
+    for match in re.finditer(r"```python\n(.*?)```", text, flags=re.DOTALL):
+        lines_before = text.count("\n", 0, match.start(1))  # so that a failure names the line of the page
+        exec(compile("\n" * lines_before + match[1], str(page), "exec"), namespace)
 
 
 def test_readme_shell(tmp_path):
@@ -64,3 +85,13 @@ def test_links_resolve(page):
     for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_headings_resolve(page):
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            text = (page.parent / target if target else page).read_text(encoding="utf-8")
+            headings = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+            slugs = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+            assert anchor in slugs, f"{page.name} links to {target}#{anchor}"

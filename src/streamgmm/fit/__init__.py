@@ -1,1 +1,1 @@
-"""Drivers: a start from a few rows, EM to convergence, one pass over a stream."""
+"""Drivers: a start from a few rows, EM or L-BFGS to convergence, one pass over a stream."""
