@@ -10,7 +10,6 @@ import numpy as np
 from streamgmm import covariance
 from streamgmm.kernels import rows as kernels
 from streamgmm.kernels._jit import CONTROL, pointer
-from streamgmm.kernels.rows import no_control
 from streamgmm.mixture import Mixture
 from streamgmm.rules import Rule, RuleState
 from streamgmm.rules._base import Arrays, copies
@@ -100,20 +99,28 @@ class Learner:
         steps = self.rule.steps(t[:-1], fraction, start=self.state.start, batch_size=batch_size)
         log_likelihood = np.zeros(len(n_rows))
         weight = np.zeros(len(n_rows))
+        learner = self._anchored(X, weights, n_threads) if self.rule.makes_passes else self
         if batch_size > CHUNK:
-            learner = self._learn_large(X, weights, steps, log_likelihood, weight, n_threads)
+            learner = learner._learn_large(X, weights, steps, log_likelihood, weight, n_threads)
         else:
-            learner = self._learn_small(X, weights, steps, log_likelihood, weight)
+            learner = learner._learn_small(X, weights, steps, log_likelihood, weight)
         state = learner.state._replace(t=float(t[-1]))
         self.rule.check(state)
         return replace(learner, state=state), log_likelihood, weight, n_rows
+
+    def _anchored(self, X: Any, weights: Array, n_threads: int | None) -> Learner:
+        """Show all rows of a pass to the rule; rows without a finite likelihood cannot be summed up."""
+        statistics = sum_rows(self._current, X, weights, n_threads=n_threads)
+        if not (np.isfinite(statistics.log_likelihood) and statistics.weight > 0):
+            return self
+        return replace(self, state=self.rule.anchor(self.state, self._current, statistics))
 
     def _learn_small(
         self, X: Any, weights: Array, steps: Array, log_likelihood: Array, weight: Array
     ) -> Learner:
         """Run the compiled loop over many mini-batches in each call."""
         compiled = self.rule.compiled(covariance.get(self.covariance_type), self.state.options)
-        control, controlled = pointer(no_control, CONTROL), False
+        control = self.rule.control(self.state)
         parameters = copies(self.parameters)
         memory = copies(self.state.memory)
         batch_size = self.state.batch_size
@@ -127,9 +134,9 @@ class Learner:
                 batch_size,
                 steps[batches],
                 compiled.update,
-                control,
+                control or pointer(kernels.no_control, CONTROL),
                 *compiled.parts,
-                controlled,
+                control is not None,
                 *parameters,
                 *memory,
                 self.state.options,
@@ -155,8 +162,20 @@ class Learner:
             statistics = sum_rows(learner._current, X[rows], weights[rows], n_threads=n_threads)
             log_likelihood[batch] = statistics.log_likelihood
             weight[batch] = statistics.weight
+            control = self.rule.control(learner.state)
+            if control is not None:
+                statistics = learner._controlled(control, statistics, X[rows], weights[rows])
             parameters, memory = self.rule.apply(
                 statistics, float(step), learner.parameters, learner.state, learner._current.kind
             )
             learner = replace(learner, parameters=parameters, state=learner.state._replace(memory=memory))
         return learner
+
+    def _controlled(self, control: Any, statistics: Statistics, X: Any, weights: Array) -> Statistics:
+        """Return the statistics of rows after the rule's control."""
+        nk, s1 = statistics.nk.copy(), statistics.s1.copy()
+        s2 = statistics.s2.reshape(self.parameters[2].shape).copy()
+        control(
+            kernel_rows(X), 0, len(X), weights, self.parameters[1], nk, s1, s2, *copies(self.state.memory)
+        )
+        return replace(statistics, nk=nk, s1=s1, s2=s2.reshape(statistics.s2.shape))

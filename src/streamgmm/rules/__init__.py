@@ -6,11 +6,27 @@ from . import schedules, transforms
 from ._base import Rule, RuleState
 from .em import EM
 from .gradient import GradientAscent
+from .natural import NaturalGradient
 from .online_em import OnlineEM
+from .sem_vr import SEMVR
 
-_RULES: dict[str, type[Rule]] = {rule.name: rule for rule in (EM, OnlineEM, GradientAscent)}
+_RULES: dict[str, type[Rule]] = {
+    rule.name: rule for rule in (EM, OnlineEM, SEMVR, NaturalGradient, GradientAscent)
+}
 
-__all__ = ["EM", "GradientAscent", "OnlineEM", "Rule", "RuleState", "get", "names", "schedules", "transforms"]
+__all__ = [
+    "EM",
+    "SEMVR",
+    "GradientAscent",
+    "NaturalGradient",
+    "OnlineEM",
+    "Rule",
+    "RuleState",
+    "get",
+    "names",
+    "schedules",
+    "transforms",
+]
 
 
 def names() -> tuple[str, ...]:
@@ -20,7 +36,7 @@ def names() -> tuple[str, ...]:
     --------
     >>> from streamgmm import rules
     >>> rules.names()
-    ('em', 'online-em', 'gradient')
+    ('em', 'online-em', 'sem-vr', 'natural-gradient', 'gradient')
     """
     return tuple(_RULES)
 

@@ -98,12 +98,16 @@ class Rule(ABC):
         Whether the rule learns one row at a time, whatever the size of a mini-batch.
     cold_start : bool
         Whether the rule finds its own way from a start that EM has not fitted to the first rows.
+    makes_passes : bool
+        Whether the rule takes the rows of each call to `Learner.learn` as all that there are, and looks at
+        them before it learns from them.
     """
 
     name: ClassVar[str]
     covariance_types: ClassVar[tuple[str, ...]] = covariance.names()
     row_by_row: ClassVar[bool] = False
     cold_start: ClassVar[bool] = False
+    makes_passes: ClassVar[bool] = False
 
     @abstractmethod
     def _memory(self, mixture: Mixture, n_rows: float, statistics: Statistics | None) -> Arrays:
@@ -154,6 +158,14 @@ class Rule(ABC):
         if kind.name not in self.covariance_types:
             known = ", ".join(map(repr, self.covariance_types))
             raise ValueError(f"rule {self.name!r} fits `covariance_type` {known}, got {kind.name!r}")
+
+    def anchor(self, state: RuleState, mixture: Mixture, statistics: Statistics) -> RuleState:
+        """Return the state before a pass over rows with these statistics, for a rule that makes passes."""
+        return state
+
+    def control(self, state: RuleState) -> Any | None:
+        """Return a compiled function that changes a mini-batch's statistics before the update, or None."""
+        return None
 
     def report(self, mixture: Mixture, state: RuleState) -> Mixture:
         """Return the mixture that was learned: the current one, unless the rule averages."""
