@@ -5,7 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import naive
@@ -31,6 +31,7 @@ def case(kind, n_components, n_features, seed):
 
 
 @every_case
+@settings(max_examples=8)  # each costs 16 log-likelihoods for each entry of theta
 @given(st.integers(1, 5), st.integers(1, 8), st.integers(0, 2**32 - 1))
 def test_gradient_is_that_of_central_differences(name, kind, n_components, n_features, seed):
     mixture, X, rng = case(kind, n_components, n_features, seed)

@@ -133,8 +133,8 @@ def write_direction(
 def is_near(k, with_factor, means, scale, new_means, new_scale, scratch, j):
     """Tell whether a mixture on trial lies within one standard deviation of component k.
 
-    With S = L L': no entry of L^-1 (new mean - mean) is above one, no entry of L^-1 (new L - L) either, and
-    on the diagonal no standard deviation changes more than e-fold.
+    No entry of L^-1 (new mean - mean) is above one, and no standard deviation of a feature, whether alone or
+    given the features before it, changes more than e-fold.
     """
     n_features = means.shape[1]
     last = scale.shape[2] - 1
@@ -147,19 +147,17 @@ def is_near(k, with_factor, means, scale, new_means, new_scale, scratch, j):
             return False
     if not with_factor:
         return True
-    for b in range(n_features):
-        ratio = new_scale[k, b, min(b, last)] / scale[k, b, min(b, last)]
-        if ratio > _E_SQUARED or ratio * _E_SQUARED < 1.0:
+    for a in range(n_features):
+        old, new = scale[k, a, min(a, last)], new_scale[k, a, min(a, last)]
+        if new > _E_SQUARED * old or old > _E_SQUARED * new:
             return False
-        if last == 0:
-            continue
-        scratch[j, 0, b] = 1.0
-        for a in range(b + 1, n_features):
-            value = new_scale[k, a, b]
-            for c in range(b, a):
-                value -= scale[k, a, c] * scratch[j, 0, c]
-            scratch[j, 0, a] = value
-            if value * value * scale[k, a, a] > new_scale[k, b, b]:
+        if last > 0:
+            scratch[j, 0, a], scratch[j + 1, 0, a] = 1.0 / old, 1.0 / new
+            before, after = scratch[j, 0, a], scratch[j + 1, 0, a]
+            for b in range(a):
+                before += scale[k, a, b] * scale[k, a, b] * scratch[j, 0, b]
+                after += new_scale[k, a, b] * new_scale[k, a, b] * scratch[j + 1, 0, b]
+            if not after <= _E_SQUARED * before or before > _E_SQUARED * after:
                 return False
     return True
 
@@ -231,7 +229,7 @@ def _move(start, stop, factor, theta, change, trial):
         trial[i] = theta[i] + factor * change[i]
 
 
-@exact_kernel
+@inlined
 def _try(first, last, near, means, scale, trial, memory_2, memory_3, retract):
     """Turn the trial of components first ... last into means and factors; return a bad one, or -1."""
     n_components, n_features = means.shape
@@ -249,7 +247,7 @@ def _try(first, last, near, means, scale, trial, memory_2, memory_3, retract):
     return -1
 
 
-@exact_kernel
+@inlined
 def _propose(first, last, memory, means, scale, theta, change, trial, memory_2, memory_3, retract, project):
     """Put a valid mixture for components first ... last on trial: the guard's work.
 

@@ -35,6 +35,29 @@ def add_symmetric(factor, scratch, j, change, at, twice):
 
 
 @inlined
+def add_difference(factor, s2, k, scratch, j, change, at, twice):
+    """Add factor times (s2[k] - scratch[j]) to change[at:], ``twice`` off the diagonal."""
+    for a in range(scratch.shape[1]):
+        for b in range(a):
+            change[at] += twice * factor * (s2[k, a, b] - scratch[j, a, b])
+            at += 1
+        change[at] += factor * (s2[k, a, a] - scratch[j, a, a])
+        at += 1
+
+
+@inlined
+def subtract_product(scratch, j, means, k, change, at):
+    """Subtract the symmetric scratch[j] times means[k] from change[at:]."""
+    for a in range(means.shape[1]):
+        total = scratch[j, a, a] * means[k, a]
+        for b in range(a):
+            total += scratch[j, a, b] * means[k, b]
+        for b in range(a + 1, means.shape[1]):
+            total += scratch[j, b, a] * means[k, b]
+        change[at + a] -= total
+
+
+@inlined
 def read_symmetric(factor, theta, at, scratch, j):
     """Write factor times the lower triangle in theta[at:] to scratch[j]."""
     for a in range(scratch.shape[1]):

@@ -9,7 +9,16 @@ from __future__ import annotations
 from streamgmm.kernels import linear
 from streamgmm.kernels._jit import exact_kernel, loop
 
-from ._flat import add_symmetric, add_vector, is_scale, read_mean, read_symmetric, write_symmetric
+from ._flat import (
+    add_difference,
+    add_symmetric,
+    add_vector,
+    is_scale,
+    read_mean,
+    read_symmetric,
+    subtract_product,
+    write_symmetric,
+)
 from ._project import clip_eigenvalues, clip_values
 
 
@@ -24,18 +33,17 @@ def direction_triangular(
     n_features = means.shape[1]
     if precondition:
         add_vector(s1, k, change, mean_at)
-        linear.by_precision(n, s2, scale, k, scratch, j)
+        read_symmetric(n, theta, at, scratch, j)
         for a in range(n_features):
             for b in range(a + 1):
-                scratch[j, a, b] -= s1[k, a] * means[k, b] + means[k, a] * s1[k, b]
-        add_symmetric(-1.0, scratch, j, change, at, 1.0)
+                cross = s1[k, a] * means[k, b] + means[k, a] * s1[k, b]
+                scratch[j, a, b] -= cross + n * (means[k, a] * means[k, b])
+        add_difference(1.0, s2, k, scratch, j, change, at, 1.0)
         return
-    linear.by_covariance(rank_one, n, s1, s2, scale, k, scratch, j)
-    for a in range(n_features):
-        total = scratch[j + 3, 0, a]
-        for b in range(n_features):
-            total -= scratch[j, max(a, b), min(a, b)] * means[k, b]
-        change[mean_at + a] += total
+    linear.write_precision(n, scale, k, scratch, j)
+    linear.subtract_by_covariance(rank_one, n, s1, s2, scale, k, scratch, j)
+    add_vector(scratch[j + 3], 0, change, mean_at)
+    subtract_product(scratch, j, means, k, change, mean_at)
     add_symmetric(0.5, scratch, j, change, at, 2.0)
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from streamgmm.kernels import linear
 from streamgmm.kernels._jit import exact_kernel, loop
 
-from ._flat import add_symmetric, add_vector, is_scale, read_mean, read_symmetric, stride, write_symmetric
+from ._flat import (
+    add_difference,
+    add_symmetric,
+    add_vector,
+    is_scale,
+    read_mean,
+    read_symmetric,
+    stride,
+    write_symmetric,
+)
 from ._project import clip_eigenvalues, clip_values
 
 
@@ -16,10 +25,11 @@ def direction_triangular(
     """dl/dmean = P s1, dl/dS = (P s2 P - n P) / 2; preconditioned, s1 and s2 - n S."""
     if precondition:
         add_vector(s1, k, change, mean_at)
-        linear.by_precision(n, s2, scale, k, scratch, j)
-        add_symmetric(-1.0, scratch, j, change, at, 1.0)
+        read_symmetric(n, theta, at, scratch, j)
+        add_difference(1.0, s2, k, scratch, j, change, at, 1.0)
         return
-    linear.by_covariance(rank_one, n, s1, s2, scale, k, scratch, j)
+    linear.write_precision(n, scale, k, scratch, j)
+    linear.subtract_by_covariance(rank_one, n, s1, s2, scale, k, scratch, j)
     add_vector(scratch[j + 3], 0, change, mean_at)
     add_symmetric(0.5, scratch, j, change, at, 2.0)
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from streamgmm.kernels import linear
-from streamgmm.kernels._jit import exact_kernel, inlined, loop
+from streamgmm.kernels._jit import exact_kernel, loop
 
-from ._flat import add_symmetric, add_vector, block_size, is_scale, read_symmetric, stride, write_symmetric
+from ._flat import (
+    add_difference,
+    add_symmetric,
+    add_vector,
+    block_size,
+    is_scale,
+    read_symmetric,
+    stride,
+    subtract_product,
+    write_symmetric,
+)
 from ._project import clip_eigenvalues, clip_values
-
-
-@inlined
-def _move_natural_mean(k, means, scratch, j, change, mean_at):
-    """Add dP mean, where scratch[j] holds the lower triangle of -dP."""
-    for a in range(means.shape[1]):
-        for b in range(means.shape[1]):
-            change[mean_at + a] -= scratch[j, max(a, b), min(a, b)] * means[k, b]
 
 
 @exact_kernel
@@ -26,23 +28,24 @@ def direction_triangular(
     """Add dl = s1 and s2 + s1 mean' + mean s1' - n S; preconditioned, P s1 + dP mean and -dP / 2."""
     n_features = means.shape[1]
     if precondition:
-        linear.by_covariance(rank_one, n, s1, s2, scale, k, scratch, j)  # minus dP
+        read_symmetric(-2.0 * n, theta, at, scratch, j)
+        linear.subtract_by_covariance(rank_one, n, s1, s2, scale, k, scratch, j)  # minus dP
         add_vector(scratch[j + 3], 0, change, mean_at)
         if block_size(theta.size, means, scale) > 0:
-            _move_natural_mean(k, means, scratch, j, change, mean_at)
+            subtract_product(scratch, j, means, k, change, mean_at)
         else:  # all share P, so that dP moves all P mean
             for component in range(means.shape[0]):
-                _move_natural_mean(
-                    component, means, scratch, j, change, means.shape[0] + component * n_features
+                subtract_product(
+                    scratch, j, means, component, change, means.shape[0] + component * n_features
                 )
         add_symmetric(0.5, scratch, j, change, at, 1.0)
         return
     add_vector(s1, k, change, mean_at)
-    linear.by_precision(n, s2, scale, k, scratch, j)
+    linear.write_covariance(n, scale, k, scratch, j)
     for a in range(n_features):
         for b in range(a + 1):
             scratch[j, a, b] -= s1[k, a] * means[k, b] + means[k, a] * s1[k, b]
-    add_symmetric(-1.0, scratch, j, change, at, 2.0)
+    add_difference(1.0, s2, k, scratch, j, change, at, 2.0)
 
 
 @exact_kernel

@@ -5,7 +5,16 @@ from __future__ import annotations
 from streamgmm.kernels import linear
 from streamgmm.kernels._jit import exact_kernel, loop
 
-from ._flat import add_symmetric, add_vector, is_scale, read_mean, read_symmetric, stride, write_symmetric
+from ._flat import (
+    add_difference,
+    add_symmetric,
+    add_vector,
+    is_scale,
+    read_mean,
+    read_symmetric,
+    stride,
+    write_symmetric,
+)
 from ._project import clip_eigenvalues, clip_values
 
 
@@ -16,13 +25,14 @@ def direction_triangular(
     """dl/dmean = P s1, dl/dP = (n S - s2) / 2; preconditioned, s1 and n P - P s2 P."""
     if precondition:
         add_vector(s1, k, change, mean_at)
-        linear.by_covariance(rank_one, n, s1, s2, scale, k, scratch, j)
+        read_symmetric(n, theta, at, scratch, j)
+        linear.subtract_by_covariance(rank_one, n, s1, s2, scale, k, scratch, j)
         add_symmetric(-1.0, scratch, j, change, at, 1.0)
         return
     linear.solve(s1, scale, k, scratch, j + 2, j + 3)
     add_vector(scratch[j + 3], 0, change, mean_at)
-    linear.by_precision(n, s2, scale, k, scratch, j)
-    add_symmetric(0.5, scratch, j, change, at, 2.0)
+    linear.write_covariance(n, scale, k, scratch, j)
+    add_difference(-0.5, s2, k, scratch, j, change, at, 2.0)
 
 
 @exact_kernel
