@@ -112,8 +112,12 @@ def test_call_sizes_do_not_matter(rule, batch_size, sizes):
     X, _ = blobs(4096)
     X = X / 6.0
 
+    kind = rules.get(rule).covariance_types[0]
+
     def model():
-        return OnlineGaussianMixture(3, rule=rule, batch_size=batch_size, init_size=500, random_state=0)
+        return OnlineGaussianMixture(
+            3, covariance_type=kind, rule=rule, batch_size=batch_size, init_size=500, random_state=0
+        )
 
     whole = model().partial_fit(X)
     for size in sizes:

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from . import schedules, transforms
 from ._base import Rule, RuleState
+from .annealed import AnnealedSGD
 from .em import EM
 from .gradient import GradientAscent
 from .online_em import OnlineEM
 
-_RULES: dict[str, type[Rule]] = {rule.name: rule for rule in (EM, OnlineEM, GradientAscent)}
+_RULES: dict[str, type[Rule]] = {rule.name: rule for rule in (EM, OnlineEM, GradientAscent, AnnealedSGD)}
 
-__all__ = ["EM", "GradientAscent", "OnlineEM", "Rule", "RuleState", "get", "names", "schedules", "transforms"]
+__all__ = [
+    "EM",
+    "AnnealedSGD",
+    "GradientAscent",
+    "OnlineEM",
+    "Rule",
+    "RuleState",
+    "get",
+    "names",
+    "schedules",
+    "transforms",
+]
 
 
 def names() -> tuple[str, ...]:
@@ -20,7 +32,7 @@ def names() -> tuple[str, ...]:
     --------
     >>> from streamgmm import rules
     >>> rules.names()
-    ('em', 'online-em', 'gradient')
+    ('em', 'online-em', 'gradient', 'annealed-sgd')
     """
     return tuple(_RULES)
 
