@@ -12,8 +12,8 @@ import time
 import warnings
 
 import numpy as np
-from compare import mixture_of
 
+from compare import mixture_of
 from streamgmm import Mixture, OnlineGaussianMixture, diagnostics, parameterizations, rules
 from streamgmm.fit.batch import fit_em
 from streamgmm.fit.initialize import initialize
@@ -99,7 +99,9 @@ def sgd_of_three(quick: bool) -> None:
 def dimensions(quick: bool) -> None:
     """Every stable parameterization online, with its default settings, against EM."""
     seeds = range(3 if quick else 20)
-    print(f"\nonline, K=5, 20 000 rows, default settings, {len(seeds)} seeds: held-out nats a row minus EM's, median")
+    print(
+        f"\nonline, K=5, 20 000 rows, default settings, {len(seeds)} seeds: held-out nats a row minus EM's, median"
+    )
     print("(lowest); failures are errors, invalid mixtures or refused mini-batches")
     sizes = (2, 5, 10, 20, 50)
     rows: dict[str, list[str]] = {}
@@ -161,7 +163,9 @@ def every_rule() -> dict[str, rules.Rule]:
 def one_row(quick: bool) -> None:
     """Nanoseconds a row at batch_size=1, and how many times online EM's, measured in turn."""
     cases = ((2, 3), (2, 10), (8, 3), (8, 10))
-    print("\nbatch_size=1 on one core: nanoseconds a row (times those of online EM of the same covariance type)")
+    print(
+        "\nbatch_size=1 on one core: nanoseconds a row (times those of online EM of the same covariance type)"
+    )
     print(f"{'':>42}", *(f"{f'd={d}, K={K}':>14}" for d, K in cases))
     n = 5_000 if quick else 20_000
     found = every_rule()

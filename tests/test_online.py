@@ -105,15 +105,19 @@ def test_attributes_agree_with_sklearn(kind):
     assert model.bic(X) == pytest.approx(other.bic(X), rel=1e-9)
 
 
-@pytest.mark.parametrize("rule", rules.names())
+@pytest.mark.parametrize("rule", [name for name in rules.names() if not rules.get(name).makes_passes])
 @pytest.mark.parametrize(("batch_size", "sizes"), [(1, [1, 7, 300]), (64, [64, 640]), (256, [256, 1024])])
 def test_call_sizes_do_not_matter(rule, batch_size, sizes):
     """Bit for bit; an odd init_size is rounded up to whole mini-batches."""
     X, _ = blobs(4096)
     X = X / 6.0
 
+    kind = rules.get(rule).covariance_types[0]
+
     def model():
-        return OnlineGaussianMixture(3, rule=rule, batch_size=batch_size, init_size=500, random_state=0)
+        return OnlineGaussianMixture(
+            3, covariance_type=kind, rule=rule, batch_size=batch_size, init_size=500, random_state=0
+        )
 
     whole = model().partial_fit(X)
     for size in sizes:

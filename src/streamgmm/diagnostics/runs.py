@@ -87,6 +87,7 @@ def trace(
         At least one row.
     sample_weight : array-like of shape (n_samples,), optional
     batch_size : int, default=1
+        A rule that learns row by row takes 1.
     n_rows : float, default=0
         How many rows the mixture was fitted to, by weight.
     n_snapshots : int, default=100
@@ -125,6 +126,7 @@ def trace(
         raise ValueError(f"`n_rows` must be finite and not negative, got {n_rows}")
     options = priors.options(kind, mixture.n_components, mixture.n_features)
     learner = Learner.start(rule, mixture, n_rows=n_rows, batch_size=batch_size, options=options)
+    batch_size = learner.state.batch_size
     learners, parts, failure = [learner], [np.empty((2, 0))], None
     for begin, end in pairwise(_marks(-(-len(X) // batch_size), n_snapshots)):
         learner, learned, failure = _learn(learner, X, weights, begin, end)

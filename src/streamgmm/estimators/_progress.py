@@ -34,7 +34,7 @@ class Progress:
 
     @property
     def start(self) -> BatchResult:
-        """EM's fit of the first rows, or of all rows so far."""
+        """EM's fit of the first rows, or of all rows so far; for a rule that starts cold, their scale."""
         if isinstance(self.stage, WarmUp):
             return self.stage.result
         assert self.em is not None  # a learner is made from EM's fit

@@ -12,7 +12,7 @@ from sklearn.exceptions import NotFittedError
 
 from streamgmm import covariance, priors
 from streamgmm.fit.batch import BatchResult, fit_em
-from streamgmm.fit.initialize import feature_moments, initialize, typical
+from streamgmm.fit.initialize import feature_moments, initialize, initialize_cold, typical
 from streamgmm.priors import ConjugatePrior
 from streamgmm.statistics import Array, Statistics
 from streamgmm.sweep import e_step
@@ -35,6 +35,7 @@ class Settings:
     prior: str | ConjugatePrior | None
     seed: int
     n_threads: int | None
+    cold_start: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,10 +97,15 @@ class WarmUp:
 
     @cached_property
     def result(self) -> BatchResult:
-        """EM's fit of the rows; with few rows and no prior, of the posterior under the weak prior."""
+        """EM's fit of the rows; with few rows and no prior, of the posterior under the weak prior.
+
+        For a rule that starts cold, a mixture of the rows' scale, as no iteration of EM.
+        """
         if self.shortage:
             raise NotFittedError(self.shortage)
         settings = self.settings
+        if settings.cold_start:
+            return self._cold()
         start = initialize(
             self.X,
             self.weights,
@@ -124,6 +130,23 @@ class WarmUp:
         )
         self._warn()
         return result
+
+    def _cold(self) -> BatchResult:
+        settings = self.settings
+        start = initialize_cold(
+            self.X,
+            self.weights,
+            settings.n_components,
+            settings.covariance_type,
+            random_state=np.random.RandomState(settings.seed),
+            weights_init=settings.weights_init,
+            means_init=settings.means_init,
+            precisions_init=settings.precisions_init,
+        )
+        weights = self.weights if len(self.weights) else None
+        log_prob = start.log_prob(self.X, n_threads=settings.n_threads)
+        self._warn()
+        return BatchResult(start, False, 0, [float(np.average(log_prob, weights=weights))])
 
     @property
     def statistics(self) -> Statistics:

@@ -28,13 +28,15 @@ from ._progress import Progress
 from ._warmup import Settings, WarmUp
 
 _DTYPES = (np.float64, np.float32)
+_SCALE_ROWS = 100
 
 
 class OnlineGaussianMixture(DensityMixin, BaseEstimator):
     """Gaussian mixture that learns from rows as they come.
 
     The first ``init_size`` rows are kept and fitted by EM; from then on each mini-batch changes the mixture
-    once and is forgotten. Rows are learned in the order in which they come: shuffle sorted data.
+    once and is forgotten. For a rule that finds its own way ("annealed-sgd") they give only the scale.
+    Rows are learned in the order in which they come: shuffle sorted data.
 
     Parameters
     ----------
@@ -43,13 +45,14 @@ class OnlineGaussianMixture(DensityMixin, BaseEstimator):
     rule : str or Rule, default="online-em"
         How the mixture changes: a name from `streamgmm.rules.names` or a rule object.
     batch_size : int, default=256
-        Rows in a mini-batch; 1 learns row by row.
+        Rows in a mini-batch; 1 learns row by row, as the rule "annealed-sgd" does whatever is given.
     max_epochs : int, default=1
         Passes that `fit` makes over its rows.
     init_size : int, optional
         Rows for the start, rounded up to whole mini-batches; by default 1000, or 40 for each component, or
-        4 for each mean parameter, whichever is most.
+        4 for each mean parameter, whichever is most; 100 if they give only the scale.
     init_params : {"k-means++", "kmeans", "random", "random_from_data"}, default="k-means++"
+        Of no use to a rule that finds its own way.
     weights_init : array-like of shape (n_components,), optional
     means_init : array-like of shape (n_components, n_features), optional
     precisions_init : array-like, optional
@@ -193,9 +196,17 @@ class OnlineGaussianMixture(DensityMixin, BaseEstimator):
             if isinstance(progress.stage, WarmUp):
                 if progress.stage.shortage:
                     raise ValueError(progress.stage.shortage)
-                if not progress.stage.result.converged:
+                result = progress.stage.result
+                if progress.rule.cold_start:
                     warnings.warn(
-                        f"EM did not converge in {progress.stage.result.n_iter} iterations",
+                        f"nothing but the scale was learned: n_samples={len(X)} rows do not fill the start "
+                        f"of {progress.start_rows} rows; give more rows or a smaller `init_size`",
+                        ConvergenceWarning,
+                        stacklevel=3,
+                    )
+                elif not result.converged:
+                    warnings.warn(
+                        f"EM did not converge in {result.n_iter} iterations",
                         ConvergenceWarning,
                         stacklevel=3,
                     )
@@ -365,6 +376,9 @@ class OnlineGaussianMixture(DensityMixin, BaseEstimator):
         return validate_data(self, X, dtype=_DTYPES, reset=False)
 
     def _begin(self, n_features: int) -> Progress:
+        rule = rules.get(self.rule)
+        rule.require_fit(covariance.get(self.covariance_type))
+        rule.require_prior(self.prior is not None)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         settings = Settings(
             self.n_components,
@@ -377,15 +391,18 @@ class OnlineGaussianMixture(DensityMixin, BaseEstimator):
             self.prior,
             seed,
             self.n_threads,
+            rule.cold_start,
         )
         size = self.init_size
-        if size is None:
+        if size is None and rule.cold_start:
+            size = _SCALE_ROWS
+        elif size is None:
             size = max(1000, 40 * self.n_components, 4 * self.n_components * n_features)
         size = max(size, self.n_components)
-        start_rows = self.batch_size * -(-size // self.batch_size)
+        batch_size = 1 if rule.row_by_row else self.batch_size
+        start_rows = batch_size * -(-size // batch_size)
         warm_up = WarmUp(settings, np.empty((0, n_features)), np.empty(0))
-        rule = rules.get(self.rule)
-        return Progress(rule, self.batch_size, self.n_threads, start_rows, warm_up, History(), 0)
+        return Progress(rule, batch_size, self.n_threads, start_rows, warm_up, History(), 0)
 
     @contextmanager
     def _all_or_nothing(self) -> Iterator[None]:

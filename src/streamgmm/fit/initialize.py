@@ -13,6 +13,7 @@ from streamgmm.statistics import Array
 
 METHODS = ("k-means++", "kmeans", "random", "random_from_data")
 _N_TRIALS = 5
+_COLD_OFFSET = 0.1  # standard deviations
 
 
 def feature_moments(X: Array, weights: Array) -> tuple[Array, Array]:
@@ -54,26 +55,77 @@ def initialize(
     weights_init, means_init, precisions_init : array-like, optional
         Replace what was found.
     """
-    kind = covariance.get(covariance_type)
-    n_features = X.shape[1]
-    weights_init = _given("weights_init", weights_init, (n_components,))
-    means_init = _given("means_init", means_init, (n_components, n_features))
-    precisions_init = _given("precisions_init", precisions_init, kind.shape(n_components, n_features))
-    used = weights > 0 if len(weights) else np.ones(len(X), dtype=bool)
-    X, weights = X[used], weights[used] if len(weights) else np.ones(int(used.sum()))
-    mean, scatter = feature_moments(X, weights)
-    deviations = np.sqrt(np.diag(scatter))
-    deviations = np.where(np.ptp(X, axis=0) > 0, deviations, typical(deviations))
+    X, weights, mean, deviations = _standardizable(X, weights)
     Z = (X - mean) / deviations
     centers = _centers(Z, weights, n_components, init_params, random_state)
     distances = ((Z[:, np.newaxis, :] - centers[np.newaxis]) ** 2).sum(axis=2).min(axis=1)
     width = np.average(distances, weights=weights) / Z.shape[1]
-    variances = max(width, 1e-6) * deviations**2
+    return _around(
+        mean + centers * deviations,
+        max(width, 1e-6) * deviations**2,
+        covariance_type,
+        weights_init,
+        means_init,
+        precisions_init,
+    )
+
+
+def initialize_cold(
+    X: Array,
+    weights: Array,
+    n_components: int,
+    covariance_type: str,
+    *,
+    random_state: np.random.RandomState,
+    weights_init: Any = None,
+    means_init: Any = None,
+    precisions_init: Any = None,
+) -> Mixture:
+    """Return a mixture that takes only the scale from the rows: for rules that find their own way.
+
+    Equal weights, the features' variances for all, and means at the rows' mean but for random offsets of a
+    tenth of a standard deviation. Parameters as in `initialize`.
+    """
+    _, _, mean, deviations = _standardizable(X, weights)
+    offsets = _COLD_OFFSET * random_state.standard_normal((n_components, X.shape[1]))
+    return _around(
+        mean + offsets * deviations,
+        deviations**2,
+        covariance_type,
+        weights_init,
+        means_init,
+        precisions_init,
+    )
+
+
+def _standardizable(X: Array, weights: Array) -> tuple[Array, Array, Array, Array]:
+    """Return rows of positive weight, their weights, means, and positive standard deviations."""
+    used = weights > 0 if len(weights) else np.ones(len(X), dtype=bool)
+    X, weights = X[used], weights[used] if len(weights) else np.ones(int(used.sum()))
+    mean, scatter = feature_moments(X, weights)
+    deviations = np.sqrt(np.diag(scatter))
+    return X, weights, mean, np.where(np.ptp(X, axis=0) > 0, deviations, typical(deviations))
+
+
+def _around(
+    means: Array,
+    variances: Array,
+    covariance_type: str,
+    weights_init: Any,
+    means_init: Any,
+    precisions_init: Any,
+) -> Mixture:
+    """Return a mixture of these means, equal weights and the same variances for all, or what was given."""
+    kind = covariance.get(covariance_type)
+    n_components, n_features = means.shape
+    weights_init = _given("weights_init", weights_init, (n_components,))
+    means_init = _given("means_init", means_init, (n_components, n_features))
+    precisions_init = _given("precisions_init", precisions_init, kind.shape(n_components, n_features))
     if kind.has_matrices:
-        covariances = np.broadcast_to(np.diag(variances), (n_components, *scatter.shape))
+        covariances = np.broadcast_to(np.diag(variances), (n_components, n_features, n_features))
         covariances = covariances if not kind.pooled else covariances[0]
     else:
-        covariances = np.broadcast_to(variances, (n_components, len(variances)))
+        covariances = np.broadcast_to(variances, (n_components, n_features))
         covariances = covariances if not kind.pooled else covariances.mean(axis=1)
     if precisions_init is not None:
         try:
@@ -83,7 +135,7 @@ def initialize(
         covariances = np.linalg.inv(precisions_init) if kind.has_matrices else 1.0 / precisions_init
     return Mixture(
         np.full(n_components, 1.0 / n_components) if weights_init is None else weights_init,
-        mean + centers * deviations if means_init is None else means_init,
+        means if means_init is None else means_init,
         covariances,
         covariance_type,
     )

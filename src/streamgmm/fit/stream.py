@@ -44,8 +44,6 @@ class Learner:
         statistics: Statistics | None = None,
     ) -> Learner:
         """Return a learner that starts from a mixture fitted to ``n_rows`` rows with these statistics."""
-        if rule.row_by_row:
-            batch_size = 1
         state = rule.init(
             mixture, n_rows=n_rows, batch_size=batch_size, options=options, statistics=statistics
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import schedules, transforms
 from ._base import Rule, RuleState
+from .annealed import AnnealedSGD
 from .em import EM
 from .gradient import GradientAscent
 from .natural import NaturalGradient
@@ -11,12 +12,13 @@ from .online_em import OnlineEM
 from .sem_vr import SEMVR
 
 _RULES: dict[str, type[Rule]] = {
-    rule.name: rule for rule in (EM, OnlineEM, SEMVR, NaturalGradient, GradientAscent)
+    rule.name: rule for rule in (EM, OnlineEM, SEMVR, NaturalGradient, GradientAscent, AnnealedSGD)
 }
 
 __all__ = [
     "EM",
     "SEMVR",
+    "AnnealedSGD",
     "GradientAscent",
     "NaturalGradient",
     "OnlineEM",
@@ -36,7 +38,7 @@ def names() -> tuple[str, ...]:
     --------
     >>> from streamgmm import rules
     >>> rules.names()
-    ('em', 'online-em', 'sem-vr', 'natural-gradient', 'gradient')
+    ('em', 'online-em', 'sem-vr', 'natural-gradient', 'gradient', 'annealed-sgd')
     """
     return tuple(_RULES)
 

@@ -11,7 +11,7 @@ from streamgmm import covariance, priors
 from streamgmm.covariance import CovarianceType
 from streamgmm.kernels import ascent
 from streamgmm.kernels._jit import DIRECTION, PROJECT, RETRACT, pointer
-from streamgmm.kernels.m_step import REFUSED
+from streamgmm.kernels.m_step import HAS_PRIOR, REFUSED
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
 
@@ -101,6 +101,8 @@ class Rule(ABC):
     makes_passes : bool
         Whether the rule takes the rows of each call to `Learner.learn` as all that there are, and looks at
         them before it learns from them.
+    takes_prior : bool
+        Whether the rule can heed a conjugate prior.
     """
 
     name: ClassVar[str]
@@ -108,6 +110,7 @@ class Rule(ABC):
     row_by_row: ClassVar[bool] = False
     cold_start: ClassVar[bool] = False
     makes_passes: ClassVar[bool] = False
+    takes_prior: ClassVar[bool] = True
 
     @abstractmethod
     def _memory(self, mixture: Mixture, n_rows: float, statistics: Statistics | None) -> Arrays:
@@ -138,7 +141,7 @@ class Rule(ABC):
         n_rows : float, default=0
             How many rows the mixture was fitted to, by weight.
         batch_size : int, default=1
-            Rows in a mini-batch: the unit of time.
+            Rows in a mini-batch: the unit of time. A rule that learns row by row takes 1.
         options : ndarray, optional
             Regularization and prior, from `streamgmm.priors.options`; none by default.
         statistics : Statistics, optional
@@ -150,6 +153,8 @@ class Rule(ABC):
             raise ValueError(f"`batch_size` must be a positive integer, got {batch_size}")
         if options is None:
             options = priors.options(mixture.kind, mixture.n_components, mixture.n_features)
+        self.require_prior(bool(options[HAS_PRIOR]))
+        batch_size = 1 if self.row_by_row else batch_size
         start = n_rows / batch_size
         return RuleState(start, start, batch_size, self._memory(mixture, n_rows, statistics), options)
 
@@ -166,6 +171,13 @@ class Rule(ABC):
     def control(self, state: RuleState) -> Any | None:
         """Return a compiled function that changes a mini-batch's statistics before the update, or None."""
         return None
+
+    def require_prior(self, has_prior: bool) -> None:
+        """Raise ValueError if there is a prior and the rule takes none."""
+        if has_prior and not self.takes_prior:
+            raise ValueError(
+                f"rule {self.name!r} takes no `prior`: leave it None; `reg_covar` bounds the variances"
+            )
 
     def report(self, mixture: Mixture, state: RuleState) -> Mixture:
         """Return the mixture that was learned: the current one, unless the rule averages."""
