@@ -34,6 +34,7 @@ uncompiled: .venv/dev
 
 bench: .venv/dev .venv/kernels
 	$(BIN)/python benchmarks/compare.py
+	$(BIN)/python benchmarks/gradients.py
 
 .venv/python:
 	$(PYTHON) -m venv .venv
