@@ -28,6 +28,7 @@ GUARD, PRECONDITION, SIMPLEX, AVERAGE_FROM, N_TRANSFORMS, N_THETA = 8, 9, 10, 11
 HEADER = 14
 
 BACKTRACK, RAISE, PROJECT = 0, 1, 2
+REST = 4  # times n_features: how many single rows share one addition of regularization and prior
 SCRATCH = 5
 _MOST_HALVINGS = 60
 _NEGLIGIBLE = 1e-16
@@ -314,7 +315,7 @@ def ascend(
     """Take one step of gradient ascent, all gradients at the old parameters.
 
     Regularization and prior are of full rank, which would cost a single row more than all else: for single
-    rows they are added every n_features updates, for all rows since the last time.
+    rows they are added every REST * n_features updates, for all rows since the last time.
     """
     if memory[STOPPED] > 0.0 or is_refused(weight, log_likelihood, memory):
         return
@@ -347,7 +348,7 @@ def ascend(
         count = options[FLOOR + n_features] * weight / memory[WINDOW]
         for k in range(n_components):
             nk[k] += count - n_components * count * weights[k]
-    if regular and not (rank_one and memory[PENDING] < n_features):
+    if regular and not (rank_one and memory[PENDING] < REST * n_features):
         rank_one = False
         block = block_size(n_theta, means, scale)
         for k in range(n_components):

@@ -16,7 +16,7 @@ import numpy as np
 
 from . import linear
 from ._jit import exact_kernel, inlined, loop
-from .ascent import is_rank_one, regularize
+from .ascent import REST, is_rank_one, regularize
 from .m_step import FLOOR, HAS_PRIOR, HEADER, POOLED, WINDOW, is_refused, write_offset
 
 PENDING, SHARE, WEIGHTS = HEADER, HEADER + 1, HEADER + 2
@@ -36,7 +36,7 @@ def _settle(weight, step, nk, memory, rank_one, n_features):
     for k in range(n_components):
         memory[WEIGHTS + k] += step * (nk[k] / weight - memory[WEIGHTS + k])
         memory[WEIGHTS + n_components + k] += nk[k]
-    return not rank_one or memory[PENDING] >= n_features
+    return not rank_one or memory[PENDING] >= REST * n_features
 
 
 @inlined
@@ -190,8 +190,8 @@ def update_full(
 ):  # fmt: skip
     """Take one natural-gradient step: full covariances.
 
-    Regularization and prior are pseudo-rows of full rank: for single rows they are added every n_features
-    updates, for all rows since the last time.
+    Regularization and prior are pseudo-rows of full rank: for single rows they are added now and then, for
+    all rows since the last time (see `ascent.ascend`).
     """
     if is_refused(weight, log_likelihood, memory):
         return
