@@ -688,6 +688,7 @@ def test_relative_rates_multiply():
         ({"learning_rate": np.inf}, "`learning_rate` must be positive and finite, got inf"),
         ({"learning_rate": True}, "`learning_rate` must be .* a schedule .*, got True"),
         ({"learning_rate": "fast"}, "`learning_rate` must be .* a schedule .*, got 'fast'"),
+        ({"learning_rate": Constant}, "`learning_rate` must be .* a schedule .*, got <class"),
         ({"momentum": 1.0}, r"`momentum` must be in \[0, 1\), got 1.0"),
         ({"momentum": -0.1}, r"`momentum` must be in \[0, 1\), got -0.1"),
         ({"momentum": np.nan}, r"`momentum` must be in \[0, 1\), got nan"),
@@ -703,7 +704,10 @@ def test_relative_rates_multiply():
             "`relative_rates` must name 'weights', 'means' or 'covariances', got 'mean'",
         ),
         ({"relative_rates": {"means": -1.0}}, "the rate of 'means' must be finite and not negative, got -1"),
-        ({"relative_rates": {"means": np.nan}}, "the rate of 'means' must be finite and not negative, got na"),
+        (
+            {"relative_rates": {"means": np.nan}},
+            "the rate of 'means' must be finite and not negative, got na",
+        ),
     ],
 )
 def test_bad_settings(arguments, message):

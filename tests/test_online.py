@@ -128,7 +128,9 @@ def test_call_sizes_do_not_matter(rule, batch_size, sizes):
 
 def test_rule_that_makes_passes_refuses_a_stream():
     X, _ = blobs(1500)
-    message = "`partial_fit` needs a rule for streams, got 'sem-vr', which makes passes over all rows: call `fit`"
+    message = (
+        "`partial_fit` needs a rule for streams, got 'sem-vr', which makes passes over all rows: call `fit`"
+    )
     random_state = np.random.RandomState(0)
     model = OnlineGaussianMixture(3, rule="sem-vr", max_epochs=5, init_size=300, random_state=random_state)
     for rows in (X, X[:10]):

@@ -117,7 +117,7 @@ class GradientAscent(Rule):
             if not (np.isfinite(learning_rate) and learning_rate > 0):
                 raise ValueError(f"`learning_rate` must be positive and finite, got {learning_rate}")
             learning_rate = Constant(float(learning_rate))
-        elif not isinstance(learning_rate, Schedule):
+        elif isinstance(learning_rate, type) or not isinstance(learning_rate, Schedule):
             raise ValueError(
                 "`learning_rate` must be a positive number or a schedule (see `streamgmm.rules.schedules`), "
                 f"got {learning_rate!r}"
