@@ -17,6 +17,7 @@ from streamgmm.estimators._history import MAX_RECORDS, History
 from streamgmm.priors import ConjugatePrior
 
 TYPES = covariance.names()
+STREAMING = [name for name in rules.names() if not rules.get(name).makes_passes]
 
 
 def blobs(n, seed=0, n_features=2):
@@ -105,7 +106,7 @@ def test_attributes_agree_with_sklearn(kind):
     assert model.bic(X) == pytest.approx(other.bic(X), rel=1e-9)
 
 
-@pytest.mark.parametrize("rule", [name for name in rules.names() if not rules.get(name).makes_passes])
+@pytest.mark.parametrize("rule", STREAMING)
 @pytest.mark.parametrize(("batch_size", "sizes"), [(1, [1, 7, 300]), (64, [64, 640]), (256, [256, 1024])])
 def test_call_sizes_do_not_matter(rule, batch_size, sizes):
     """Bit for bit; an odd init_size is rounded up to whole mini-batches."""
@@ -127,6 +128,30 @@ def test_call_sizes_do_not_matter(rule, batch_size, sizes):
         assert_same(pieces, whole)
         np.testing.assert_array_equal(pieces.history_, whole.history_)
     assert_same(model().fit(X), whole)
+
+
+def test_rule_that_makes_passes_refuses_a_stream():
+    X, _ = blobs(1500)
+    message = (
+        "`partial_fit` needs a rule for streams, got 'sem-vr', which makes passes over all rows: call `fit`"
+    )
+    random_state = np.random.RandomState(0)
+    model = OnlineGaussianMixture(3, rule="sem-vr", max_epochs=5, init_size=300, random_state=random_state)
+    for rows in (X, X[:10]):
+        with pytest.raises(ValueError, match=message):
+            model.partial_fit(rows)
+        assert vars(model) == vars(clone(model)) | {"random_state": random_state}
+    assert random_state.randint(2**31) == np.random.RandomState(0).randint(2**31)
+    model.fit(X)
+    once = clone(model).set_params(max_epochs=1).fit(X)
+    assert len(model.history_) > 4 * len(once.history_)  # the first pass leaves out the rows of the start
+    assert model.score(X) > once.score(X)
+    before, progress = parameters(model), model._progress
+    model.set_params(rule="online-em")  # what has been learned stays with its rule
+    with pytest.raises(ValueError, match=message):
+        model.partial_fit(X)
+    assert model._progress is progress
+    assert parameters(model) == before
 
 
 def test_large_mini_batches_are_threaded_and_agree():

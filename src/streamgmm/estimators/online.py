@@ -235,10 +235,16 @@ class OnlineGaussianMixture(DensityMixin, BaseEstimator):
         ------
         ValueError
             For bad rows or weights, or if ``n_components`` rows or more leave fewer distinct rows than
-            components. The estimator stays as it was.
+            components, or for a rule that makes passes over all rows. The estimator stays as it was.
         """
         with self._all_or_nothing():
             first = not hasattr(self, "_progress")
+            rule = rules.get(self.rule) if first else self._progress.rule
+            if rule.makes_passes:
+                raise ValueError(
+                    f"`partial_fit` needs a rule for streams, got {rule.name!r}, which makes passes over all "
+                    "rows: call `fit` with `max_epochs`, or choose another rule"
+                )
             X, weights = self._check(X, sample_weight, reset=first)
             progress = self._begin(X.shape[1]) if first else self._progress
             progress = progress.learn(X, weights)

@@ -193,11 +193,14 @@ def _move_logits(theta, change, trial, weights):
 
 @exact_kernel
 def _move_weights(theta, change, trial, weights):
-    """Write the moved weights, projected on the simplex: the same amount off each, and none below zero."""
+    """Write the moved weights, projected on the simplex: the same amount off each, and none below zero.
+
+    A weight of zero stays there, whatever momentum says.
+    """
     n_components = weights.size
     for k in range(n_components):
         trial[k] = theta[k] + change[k]
-        weights[k] = 1.0
+        weights[k] = 1.0 if theta[k] > 0.0 else 0.0
     for _ in range(n_components):  # each pass drops the weights that would be negative
         total, count = -1.0, 0.0
         for k in range(n_components):
@@ -365,7 +368,7 @@ def ascend(
     )  # fmt: skip
     if simplex:
         for k in range(n_components):
-            change[k] = nk[k] / max(weights[k], 1e-12)
+            change[k] = nk[k] / max(weights[k], 1e-12) if weights[k] > 0.0 else 0.0
     if not _scale_to_rows(weight, change):
         memory[REFUSED] += 1.0
         return

@@ -15,7 +15,7 @@ _SINGULAR = 1e-14
 @inlined
 def is_positive(pivot, diagonal):
     """Tell whether a pivot is one of a positive definite, finite matrix."""
-    return pivot > _SINGULAR * diagonal and 1e-300 < pivot < 1e300
+    return pivot > _SINGULAR * diagonal and 1e-200 < pivot < 1e200
 
 
 @inlined

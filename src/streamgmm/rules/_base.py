@@ -245,4 +245,6 @@ class Rule(ABC):
         return type(self) is type(other) and vars(self) == vars(other)
 
     def __hash__(self) -> int:
-        return hash(repr(self))
+        # not of the repr: 1 equals 1.0, and mappings are equal in any order
+        values = (frozenset(v.items()) if isinstance(v, dict) else v for v in vars(self).values())
+        return hash((type(self), *values))

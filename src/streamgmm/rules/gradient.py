@@ -16,7 +16,7 @@ from streamgmm.statistics import Array, Statistics
 
 from . import transforms
 from ._base import Arrays, Compiled, Rule, RuleState
-from .schedules import Constant, PowerDecay, Schedule, require_schedule
+from .schedules import Constant, PowerDecay, Schedule
 from .transforms import Transform
 
 _GUARDS = {"backtrack": ascent.BACKTRACK, "raise": ascent.RAISE, "project": ascent.PROJECT}
@@ -54,7 +54,8 @@ class GradientAscent(Rule):
         and raises an error if it leaves the positive definite matrices. "project" takes the plain step and
         then the nearest matrix with eigenvalues over 1e-6 of its largest.
     relative_rates : mapping, optional
-        Multiplies the rate of "weights", "means" or "covariances"; 0 holds a group fixed.
+        Multiplies the rate of "weights", "means" or "covariances"; 0 holds a group fixed, as theta has it
+        (in "natural" the means' part is P mean, in "augmented" the covariances' is S + mean mean').
     clip : float, optional
         The largest Euclidean norm of a mini-batch's mean gradient.
     averaging : int, optional
@@ -116,10 +117,17 @@ class GradientAscent(Rule):
             if not (np.isfinite(learning_rate) and learning_rate > 0):
                 raise ValueError(f"`learning_rate` must be positive and finite, got {learning_rate}")
             learning_rate = Constant(float(learning_rate))
-        self.learning_rate = require_schedule("learning_rate", learning_rate)
+        elif isinstance(learning_rate, type) or not isinstance(learning_rate, Schedule):
+            raise ValueError(
+                "`learning_rate` must be a positive number or a schedule (see `streamgmm.rules.schedules`), "
+                f"got {learning_rate!r}"
+            )
+        self.learning_rate = learning_rate
 
     def _chain(self) -> tuple[Transform, ...]:
         """Return what stands between gradient and step."""
+        if self.clip is not None:
+            transforms.require_positive("clip", self.clip)
         clip = () if self.clip is None else (transforms.Clip(self.clip),)
         transforms.Momentum(self.momentum)  # 0 is none, but a bad one must not pass
         momentum = (transforms.Momentum(self.momentum, self.nesterov),) if self.momentum else ()
@@ -183,14 +191,21 @@ class GradientAscent(Rule):
         parameterizations.get(self.parameterization).require_fit(kind)
 
     def report(self, mixture: Mixture, state: RuleState) -> Mixture:
-        """Return the mixture, or, once averaging has begun, that of the average theta."""
+        """Return the mixture, or, once averaging has begun, that of the average theta.
+
+        Where matrices are nearly singular to working precision the average may be no valid mixture although
+        all that it averages are; then the mixture itself is returned.
+        """
         if not state.memory[0][ascent.AVERAGED]:
             return mixture
         theta = self._vector(state, 3, mixture.n_components).copy()
         if self.weights == "simplex":
             with np.errstate(divide="ignore"):
                 theta[: mixture.n_components] = np.log(theta[: mixture.n_components])
-        return parameterizations.get(self.parameterization).unpack(theta, mixture)
+        try:
+            return parameterizations.get(self.parameterization).unpack(theta, mixture)
+        except np.linalg.LinAlgError:
+            return mixture
 
     def check(self, state: RuleState) -> None:
         """Raise numpy.linalg.LinAlgError if the guard "raise" has stopped the rule."""

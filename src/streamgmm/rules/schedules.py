@@ -119,7 +119,7 @@ class HalfLife:
 
 def require_schedule(name: str, value: object) -> Schedule:
     """Return the value if it is a schedule; ValueError if not."""
-    if not isinstance(value, Schedule):
+    if isinstance(value, type) or not isinstance(value, Schedule):
         raise ValueError(f"`{name}` must be a schedule (see `streamgmm.rules.schedules`), got {value!r}")
     return value
 

@@ -16,7 +16,8 @@ from streamgmm.kernels import transforms as kernels
 from streamgmm.statistics import Array
 
 
-def _require_positive(name: str, value: Any) -> None:
+def require_positive(name: str, value: Any) -> None:
+    """Raise ValueError if a setting is not positive and finite."""
     if not (np.isfinite(value) and value > 0):
         raise ValueError(f"`{name}` must be positive and finite, got {value}")
 
@@ -86,7 +87,7 @@ class Clip(Transform):
     code = kernels.CLIP
 
     def __post_init__(self) -> None:
-        _require_positive("norm", self.norm)
+        require_positive("norm", self.norm)
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ class AdaGrad(Transform):
     code = kernels.ADAGRAD
 
     def __post_init__(self) -> None:
-        _require_positive("epsilon", self.epsilon)
+        require_positive("epsilon", self.epsilon)
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ class RMSProp(Transform):
 
     def __post_init__(self) -> None:
         _require_fraction("decay", self.decay)
-        _require_positive("epsilon", self.epsilon)
+        require_positive("epsilon", self.epsilon)
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,7 @@ class Adam(Transform):
     def __post_init__(self) -> None:
         _require_fraction("first", self.first)
         _require_fraction("second", self.second)
-        _require_positive("epsilon", self.epsilon)
+        require_positive("epsilon", self.epsilon)
 
 
 @dataclass(frozen=True)

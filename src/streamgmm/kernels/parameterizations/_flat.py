@@ -93,5 +93,11 @@ def read_mean(theta, at, means, k):
 
 @inlined
 def is_scale(value):
-    """Tell whether a variance, or its reciprocal, is positive and finite."""
-    return 1e-300 < value < 1e300
+    """Tell whether a variance, or its reciprocal, is positive, with room for products of a few."""
+    return 1e-200 < value < 1e200
+
+
+@inlined
+def is_slope(value):
+    """Tell whether an entry of a unit triangular factor is finite, with room for products with variances."""
+    return abs(value) < 1e50

@@ -7,7 +7,7 @@ import numpy as np
 from streamgmm.kernels import linear
 from streamgmm.kernels._jit import exact_kernel
 
-from ._flat import add_vector, is_scale, read_mean, stride
+from ._flat import add_vector, is_scale, is_slope, read_mean, stride
 
 
 @exact_kernel
@@ -75,7 +75,7 @@ def retract_triangular(k, mean_at, at, theta, means, scale, scratch, j):
     for a in range(means.shape[1]):
         for b in range(a):
             scale[k, a, b] = theta[at] * scratch[j, 0, b]
-            valid = valid and np.isfinite(scale[k, a, b])
+            valid = valid and is_slope(scale[k, a, b])
             at += 1
         inverse = np.exp(-theta[at])
         scratch[j, 0, a] = inverse
