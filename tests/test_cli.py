@@ -105,7 +105,7 @@ def test_fit_is_the_estimator_fed_with_the_file(folder, X, tmp_path):
     assert f"{np.sqrt(expected.covariances_[1, 1, 1]):.6g}" in table
 
 
-@pytest.mark.parametrize("rule", ["online-em", "em", "gradient"])
+@pytest.mark.parametrize("rule", ["online-em", "em", "gradient", "natural-gradient"])
 @pytest.mark.parametrize("covariance", ["full", "tied", "diag", "spherical"])
 def test_every_rule_and_covariance_type(folder, X, rule, covariance):
     found = json_of(
@@ -281,7 +281,8 @@ def test_fewer_distinct_rows_than_components(tmp_path):
         (["--components", "0"], "x>=1"),
         (["--batch-size", "0"], "x>=1"),
         (["--seed", "-1"], "0<=x<="),
-        (["--rule", "nope"], "'nope' is not one of 'em', 'online-em', 'gradient'"),
+        (["--rule", "nope"], "'nope' is not one of 'em', 'online-em', 'natural-gradient', 'gradient'"),
+        (["--rule", "sem-vr"], "'sem-vr' is not one of 'em', 'online-em'"),
         (["--covariance", "nope"], "'full', 'tied', 'diag', 'spherical'"),
         (["--columns", "x,x"], "'x' must be named once"),
         (["--columns", "x,"], "must be names separated by commas"),

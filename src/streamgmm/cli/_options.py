@@ -15,12 +15,12 @@ class Registered(click.ParamType):  # type: ignore[type-arg]
 
     name = "name"
 
-    def __init__(self, module: str) -> None:
-        self._module = module
+    def __init__(self, module: str, names: str = "names") -> None:
+        self._module, self._names = module, names
 
     def names(self) -> tuple[str, ...]:
         """Return the registered names."""
-        names: tuple[str, ...] = import_module(self._module).names()
+        names: tuple[str, ...] = getattr(import_module(self._module), self._names)()
         return names
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:

@@ -44,7 +44,7 @@ class Standardization(NamedTuple):
 )
 @click.option(
     "--rule",
-    type=_options.Registered("streamgmm.rules"),
+    type=_options.Registered("streamgmm.rules", "streaming"),
     default="online-em",
     show_default=True,
     help="How a mini-batch changes the mixture.",

@@ -27,6 +27,7 @@ __all__ = [
     "get",
     "names",
     "schedules",
+    "streaming",
     "transforms",
 ]
 
@@ -41,6 +42,18 @@ def names() -> tuple[str, ...]:
     ('em', 'online-em', 'sem-vr', 'natural-gradient', 'gradient', 'annealed-sgd')
     """
     return tuple(_RULES)
+
+
+def streaming() -> tuple[str, ...]:
+    """Return the names of the rules that learn from a stream; the others make passes over finite rows.
+
+    Examples
+    --------
+    >>> from streamgmm import rules
+    >>> set(rules.names()) - set(rules.streaming())
+    {'sem-vr'}
+    """
+    return tuple(name for name, rule in _RULES.items() if not rule.makes_passes)
 
 
 def get(rule: str | Rule) -> Rule:
