@@ -108,10 +108,9 @@ class Learner:
 
     def _anchored(self, X: Any, weights: Array, n_threads: int | None) -> Learner:
         """Show all rows of a pass to the rule; rows without a finite likelihood cannot be summed up."""
-        statistics = sum_rows(self._current, X, weights, n_threads=n_threads)
-        if not (np.isfinite(statistics.log_likelihood) and statistics.weight > 0):
-            return self
-        return replace(self, state=self.rule.anchor(self.state, self._current, statistics))
+        sums = sum_rows(self._current, X, weights, n_threads=n_threads)
+        usable = np.isfinite(sums.log_likelihood) and sums.weight > 0
+        return replace(self, state=self.rule.anchor(self.state, self._current, sums if usable else None))
 
     def _learn_small(
         self, X: Any, weights: Array, steps: Array, log_likelihood: Array, weight: Array

@@ -37,6 +37,12 @@ DIRECTION = types.void(
     *(integer, integer, integer, boolean, boolean, real, matrix, cube, matrix, cube),
     *(vector, vector, cube, integer),
 )
+# (weight, nk, counts, rank_one, s1, s2, weights, means, scale, theta, change, scratch, j, precondition,
+#  direction)
+WRITE_DIRECTION = types.void(
+    *(real, vector, vector, boolean, matrix, cube, vector, matrix, cube, vector, vector, cube, integer),
+    *(boolean, types.FunctionType(DIRECTION)),
+)
 # (k, mean_at, covariance_at, theta, means, scale, scratch, j) -> whether theta is a valid mixture there
 RETRACT = types.boolean(integer, integer, integer, vector, matrix, cube, cube, integer)
 # (mean_at, covariance_at, block, theta, scratch, j)

@@ -10,7 +10,7 @@ import numpy as np
 
 from streamgmm.covariance import CovarianceType
 from streamgmm.kernels import ascent
-from streamgmm.kernels._jit import DIRECTION, PROJECT, RETRACT, pointer
+from streamgmm.kernels._jit import DIRECTION, PROJECT, RETRACT, WRITE_DIRECTION, pointer
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
 
@@ -118,13 +118,14 @@ class Parameterization(ABC):
         change = np.zeros(len(theta))
         _, means, scale = mixture.kernel_form()
         direction, _, _ = self.parts(mixture.kind)
-        ascent.write_direction(
+        # through `pointer`, since numba compiles anew for each process what receives a dispatcher
+        pointer(ascent.write_direction, WRITE_DIRECTION)(
             float(statistics.weight),
-            statistics.nk,
-            statistics.nk,
+            statistics.nk.copy(),
+            statistics.nk.copy(),
             False,
-            statistics.s1,
-            np.ascontiguousarray(statistics.s2.reshape(scale.shape)),
+            statistics.s1.copy(),
+            statistics.s2.reshape(scale.shape).copy(),
             mixture.weights,
             means,
             scale,

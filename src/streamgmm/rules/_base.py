@@ -164,8 +164,11 @@ class Rule(ABC):
             known = ", ".join(map(repr, self.covariance_types))
             raise ValueError(f"rule {self.name!r} fits `covariance_type` {known}, got {kind.name!r}")
 
-    def anchor(self, state: RuleState, mixture: Mixture, statistics: Statistics) -> RuleState:
-        """Return the state before a pass over rows with these statistics, for a rule that makes passes."""
+    def anchor(self, state: RuleState, mixture: Mixture, statistics: Statistics | None) -> RuleState:
+        """Return the state before a pass over rows with these statistics, for a rule that makes passes.
+
+        None stands for rows that cannot be summed up.
+        """
         return state
 
     def control(self, state: RuleState) -> Any | None:

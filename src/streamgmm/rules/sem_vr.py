@@ -45,7 +45,7 @@ class SEMVR(OnlineEM):
     >>> X = rng.normal(size=(3000, 1)) + 3 * rng.integers(0, 2, (3000, 1))
     >>> model = OnlineGaussianMixture(2, rule="sem-vr", max_epochs=5, random_state=0).fit(X)
     >>> np.sort(model.means_.ravel()).round(1)
-    array([-0.,  3.])
+    array([-0.1,  2.9])
     """
 
     name = "sem-vr"
@@ -63,12 +63,17 @@ class SEMVR(OnlineEM):
             np.concatenate([memory_3, np.zeros((3 * n_components + 2, *memory_3.shape[1:]))]),
         )
 
-    def anchor(self, state: RuleState, mixture: Mixture, statistics: Statistics) -> RuleState:
-        """Return the state with this mixture, and the statistics of all rows under it, as the anchor."""
+    def anchor(self, state: RuleState, mixture: Mixture, statistics: Statistics | None) -> RuleState:
+        """Return the state with this mixture, and the statistics of all rows under it, as the anchor.
+
+        Without statistics there is none, and the pass is one of online EM.
+        """
         memory, memory_2, memory_3 = (array.copy() for array in state.memory)
         offset, means, scale = mixture.kernel_form()
         K = mixture.n_components
-        memory[HEADER + K] = statistics.weight
+        memory[HEADER + K] = 0.0 if statistics is None else statistics.weight
+        if statistics is None:
+            return state._replace(memory=(memory, memory_2, memory_3))
         memory[HEADER + K + 1 : HEADER + 1 + 3 * K] = np.concatenate([offset, statistics.nk])
         memory_2[K : 3 * K] = np.concatenate([means, statistics.s1])
         memory_3[K + 1 : 3 * K + 1] = np.concatenate([scale, statistics.s2.reshape(scale.shape)])
