@@ -11,12 +11,10 @@ from streamgmm.kernels._jit import exact_kernel, loop
 
 from ._flat import (
     add_difference,
-    add_symmetric,
     add_vector,
     is_scale,
     read_mean,
     read_symmetric,
-    subtract_product,
     write_symmetric,
 )
 from ._project import clip_eigenvalues, clip_values
@@ -42,20 +40,28 @@ def direction_triangular(
         return
     linear.write_precision(n, scale, k, scratch, j)
     linear.subtract_by_covariance(rank_one, n, s1, s2, scale, k, scratch, j)
-    add_vector(scratch[j + 3], 0, change, mean_at)
-    subtract_product(scratch, j, means, k, change, mean_at)
-    add_symmetric(0.5, scratch, j, change, at, 2.0)
+    for a in range(n_features):
+        total = scratch[j + 3, 0, a] - scratch[j, a, a] * means[k, a]
+        for b in range(a):
+            change[at] += scratch[j, a, b]  # half of it, twice
+            total -= scratch[j, a, b] * means[k, b]
+            change[mean_at + b] -= scratch[j, a, b] * means[k, a]
+            at += 1
+        change[at] += 0.5 * scratch[j, a, a]
+        change[mean_at + a] += total
+        at += 1
 
 
 @exact_kernel
 def retract_triangular(k, mean_at, at, theta, means, scale, scratch, j):
     """Factor S, what T leaves over the mean."""
-    if not read_mean(theta, mean_at, means, k):
-        return False
-    read_symmetric(1.0, theta, at, scratch, j)
+    valid = read_mean(theta, mean_at, means, k)
     for a in range(means.shape[1]):
         for b in range(a + 1):
-            scratch[j, a, b] -= means[k, a] * means[k, b]
+            scratch[j, a, b] = theta[at] - means[k, a] * means[k, b]
+            at += 1
+    if not valid:
+        return False
     return linear.factor(scratch, j, k, scale)
 
 
