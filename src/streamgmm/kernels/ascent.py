@@ -24,15 +24,18 @@ COUNT = 4  # updates
 PENDING = 5  # updates since regularization and prior were last applied
 SHARE = 6  # what is due of the prior since then
 AVERAGED = 7  # updates in the average
-GUARD, PRECONDITION, SIMPLEX, AVERAGE_FROM, N_TRANSFORMS, N_THETA = 8, 9, 10, 11, 12, 13
-HEADER = 14
+GUARD, PRECONDITION, WEIGHTS, AVERAGE_FROM, N_TRANSFORMS, N_THETA = 8, 9, 10, 11, 12, 13
+DIAGONAL_FLOOR = 14  # the least diagonal entry of a covariance's block in theta, or minus infinity
+HEADER = 15
 
-BACKTRACK, RAISE, PROJECT = 0, 1, 2
+BACKTRACK, RAISE, PROJECT, SHORTEN = 0, 1, 2, 3
+SOFTMAX, SIMPLEX, PROPORTIONAL, COMPETITION = 0, 1, 2, 3
 SCRATCH = 5
 _MOST_HALVINGS = 60
 _NEGLIGIBLE = 1e-16
 _RANK_ONE = 1e-13
 _LARGEST = 1e150  # the square of a gradient must not overflow
+_LEAST = 1e-300  # a smaller weight is none
 _E_SQUARED = 7.38905609893065
 
 
@@ -215,6 +218,36 @@ def _move_weights(theta, change, trial, weights):
         weights[k] = trial[k]
 
 
+@exact_kernel
+def _raise_weights(theta, change, trial, weights):
+    """Write the raised weights divided by their sum; return whether that is finite."""
+    total = 0.0
+    for k in range(weights.size):
+        trial[k] = theta[k] + change[k]
+        total += trial[k]
+    usable = 0.0 < total < _LARGEST
+    for k in range(weights.size):
+        weight = trial[k] / total if usable else theta[k]
+        trial[k] = weight if weight > _LEAST else 0.0
+        weights[k] = trial[k]
+    return usable
+
+
+@inlined
+def _write_weights_direction(mode, nk, weights, change):
+    """Write N / weight: of all components, or of the one with most of the rows alone."""
+    winner = 0
+    for k in range(nk.size):
+        winner = k if nk[k] > nk[winner] else winner
+    for k in range(nk.size):
+        if mode == SIMPLEX:
+            change[k] = nk[k] / max(weights[k], 1e-12)
+        elif mode == PROPORTIONAL or k == winner:
+            change[k] = nk[k] / max(weights[k], _LEAST)
+        else:
+            change[k] = 0.0
+
+
 @inlined
 def _is_still(change, start, stop):
     still = True
@@ -227,6 +260,21 @@ def _is_still(change, start, stop):
 def _move(start, stop, factor, theta, change, trial):
     for i in range(start, stop):
         trial[i] = theta[i] + factor * change[i]
+
+
+@inlined
+def _raise_diagonal(floor, start, stop, triangle, trial):
+    """Raise the diagonal entries of triangles in trial[start:stop], or all entries, to a floor."""
+    if triangle == 0:
+        for i in range(start, stop):
+            trial[i] = max(trial[i], floor)
+        return
+    at = start
+    while at < stop:
+        for a in range(triangle):
+            at += a
+            trial[at] = max(trial[at], floor)
+            at += 1
 
 
 @inlined
@@ -267,6 +315,9 @@ def _propose(first, last, memory, means, scale, theta, change, trial, memory_2, 
     for halving in range(_MOST_HALVINGS):
         _move(mean_at, mean_to, factor, theta, change, trial)
         _move(at, to, factor, theta, change, trial)
+        if memory[DIAGONAL_FLOOR] > -np.inf:
+            triangle = n_features if scale.shape[2] > 1 else 0
+            _raise_diagonal(memory[DIAGONAL_FLOOR], at, to, triangle, trial)
         bad = _try(first, last, guard == BACKTRACK, means, scale, trial, memory_2, memory_3, retract)
         if bad >= 0 and guard == PROJECT:
             for k in range(first, last):
@@ -357,19 +408,19 @@ def ascend(
         memory[PENDING] = 0.0
         memory[SHARE] = 0.0
     precondition = memory[PRECONDITION] > 0.0
-    simplex = memory[SIMPLEX] > 0.0
+    mode = memory[WEIGHTS]
     write_direction(
         weight, nk, counts, rank_one, s1, s2, weights, means, scale, theta, change, memory_3, n_components,
         precondition, direction,
     )  # fmt: skip
-    if simplex:
-        for k in range(n_components):
-            change[k] = nk[k] / max(weights[k], 1e-12)
+    if mode != SOFTMAX:
+        _write_weights_direction(mode, nk, weights, change)
     if not _scale_to_rows(weight, change):
         memory[REFUSED] += 1.0
         return
     memory[COUNT] += 1.0
-    transform(chain, memory[COUNT], n_components, n_components * n_features, change, slots)
+    triangle = n_features if scale.shape[2] > 1 else 0
+    transform(chain, memory[COUNT], n_components, n_components * n_features, triangle, change, slots)
     for i in range(n_theta):
         change[i] *= step
 
@@ -387,10 +438,12 @@ def ascend(
     for first in range(0, n_components, width):
         if counts[first] > 0.0:
             _commit(first, first + width, theta, trial, means, scale, memory_2, memory_3)
-    if simplex:
-        _move_weights(theta, change, trial, weights)
-    else:
+    if mode == SOFTMAX:
         _move_logits(theta, change, trial, weights)
+    elif mode == SIMPLEX:
+        _move_weights(theta, change, trial, weights)
+    elif not _raise_weights(theta, change, trial, weights):
+        memory[SHORTENED] += 1.0
     for k in range(n_components):
         theta[k] = trial[k]
         write_offset(k, weights[k], scale, offset)
