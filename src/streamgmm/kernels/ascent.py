@@ -29,7 +29,7 @@ DIAGONAL_FLOOR = 14  # the least diagonal entry of a covariance's block in theta
 HEADER = 15
 
 BACKTRACK, RAISE, PROJECT, SHORTEN = 0, 1, 2, 3
-SOFTMAX, SIMPLEX, PROPORTIONAL, COMPETITION = 0, 1, 2, 3
+SOFTMAX, SIMPLEX, PROPORTIONAL, COMPETITION, WINNER = 0, 1, 2, 3, 4
 SCRATCH = 5
 _MOST_HALVINGS = 60
 _NEGLIGIBLE = 1e-16
@@ -235,13 +235,15 @@ def _raise_weights(theta, change, trial, weights):
 
 @inlined
 def _write_weights_direction(mode, nk, weights, change):
-    """Write N / weight: of all components, or of the one with most of the rows alone."""
+    """Write N / weight of all components, or of the one with most of the rows; WINNER writes its N."""
     winner = 0
     for k in range(nk.size):
         winner = k if nk[k] > nk[winner] else winner
     for k in range(nk.size):
         if mode == SIMPLEX:
             change[k] = nk[k] / max(weights[k], 1e-12)
+        elif mode == WINNER:
+            change[k] = nk[k] if k == winner else 0.0
         elif mode == PROPORTIONAL or k == winner:
             change[k] = nk[k] / max(weights[k], _LEAST)
         else:
