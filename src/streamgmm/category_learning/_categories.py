@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from streamgmm import priors
+from streamgmm import priors, sweep
 from streamgmm.fit.stream import Learner
 from streamgmm.mixture import Mixture
 from streamgmm.rules import GradientAscent
@@ -237,9 +237,9 @@ class Categories:
         ValueError
             If no category survives, or a token is not finite or too far from every category.
         """
-        survivors = self._surviving_mixture()
-        posterior = survivors.responsibilities(_check.tokens(x, self._n_cues, "x"), n_threads=1)
-        far = np.flatnonzero(~np.isfinite(posterior).all(axis=1))
+        survivors, x = self._surviving_mixture(), _check.tokens(x, self._n_cues, "x")
+        log_prob, posterior = sweep.densities(survivors, x, responsibilities=True, n_threads=1)
+        far = np.flatnonzero(log_prob < -1e299)
         if len(far):
             raise ValueError(f"`x` is too far from every category in row {far[0]}: its square overflows")
         return posterior

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from streamgmm import sweep
 from streamgmm.rules.schedules import Constant, PowerDecay
 from streamgmm.rules.transforms import Rate
 from streamgmm.statistics import Array
@@ -63,5 +62,8 @@ def tokens(X: Any, n_cues: int | None, name: str = "X") -> Array:
         )
     if X.shape[1] == 0:
         raise ValueError(f"`{name}` must have at least one cue, got shape {X.shape}")
-    sweep.require_finite(X)
+    bad = np.argwhere(~np.isfinite(X))
+    if len(bad):
+        row, column = (int(index) for index in bad[0])
+        raise ValueError(f"`{name}` must be finite, got {X[row, column]} in row {row}, column {column}")
     return np.ascontiguousarray(X, dtype=np.float64)

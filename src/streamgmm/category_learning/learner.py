@@ -35,8 +35,8 @@ class CategoryLearner(Categories):
         False raises all weights by rate_weight * r / phi, and superfluous categories survive.
     rate_mean, rate_sd : float, `Constant` or `PowerDecay`, optional
         Per token, in squared units of the cues. By default (spread / 30)^2, which is 1 for voice onset times
-        in ms; the spread is the standard deviation of the initial means. With "full" the rate of standard
-        deviations is that of their logarithms, by default 0.005.
+        in ms; the spread is the standard deviation of the initial means. With "full" that of means is three
+        times as large, and that of standard deviations, by default 0.005, is one of their logarithms.
     rate_weight : float, `Constant` or `PowerDecay`, default=0.001
         Per token.
     rate_correlation : float, `Constant` or `PowerDecay`, optional
@@ -47,7 +47,7 @@ class CategoryLearner(Categories):
         or arrays of shape (n_cues,), of the normal from which they are drawn. The default is meant for voice
         onset times in ms, (0.0, 1.0) for z-scored cues.
     initial_sd : float or array-like of shape (n_cues,), optional
-        Standard deviations at the start; by default a tenth of the spread.
+        Standard deviations at the start; by default a tenth of the spread, with "full" half of it.
     sd_floor : float, optional
         Standard deviations that fall below it are raised to it after each step; with "full" those given the
         cues before. By default a hundredth of the spread.
@@ -130,7 +130,8 @@ class CategoryLearner(Categories):
 
     def _begin(self, n_cues: int) -> None:
         means, spread = placed(self._initial_means, self.n_categories, n_cues, self._rng)
-        sd = spread / 10.0 if self._initial_sd is None else self._initial_sd
+        part = 0.5 if self.covariance == "full" else 0.1
+        sd = part * spread if self._initial_sd is None else self._initial_sd
         sd = np.broadcast_to(_check.positive("initial_sd", sd, n_cues), means.shape)
         weights = np.full(self.n_categories, 1.0 / self.n_categories)
         if self.covariance in ("bivariate", "full"):
@@ -142,7 +143,7 @@ class CategoryLearner(Categories):
     def _rule(self, spread: Array) -> GradientAscent:
         """Return the rule whose steps of one token are the model's."""
         full = self.covariance == "full"
-        squared = float(np.exp(2.0 * np.mean(np.log(spread)))) / 900.0
+        squared = float(np.exp(2.0 * np.mean(np.log(spread)))) / (300.0 if full else 900.0)
         default = {
             "rate_weight": 0.001,
             "rate_mean": squared,

@@ -19,7 +19,7 @@ from . import _check
 from ._categories import Categories
 from .learner import CategoryLearner
 
-_CHUNK = 16384
+_CHUNK = 16000
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +97,7 @@ def simulate(
     *,
     n_learners: int = 200,
     n_tokens: int = 100_000,
-    record_every: int = 1000,
+    record_every: int = 2000,
     n_threads: int | None = None,
     random_state: int | None = None,
     learner: Callable[..., Categories] = CategoryLearner,
@@ -112,7 +112,7 @@ def simulate(
     n_learners : int, default=200
     n_tokens : int, default=100000
         For each learner.
-    record_every : int, default=1000
+    record_every : int, default=2000
         Tokens between the states in each learner's ``trajectory_``.
     n_threads : int, optional
         All cores by default. The result does not depend on it.
