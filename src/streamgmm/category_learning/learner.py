@@ -16,6 +16,8 @@ from ._categories import Categories, Trajectory, start
 
 __all__ = ["CategoryLearner", "Trajectory", "placed"]
 
+# The squared spread of the initial means over the default rate of means.
+_PARTS = {"1-d": 900.0, "bivariate": 540.0, "diag": 900.0, "full": 300.0}
 _N_CUES = {"1-d": 1, "bivariate": 2, "diag": None, "full": None}
 
 
@@ -34,11 +36,12 @@ class CategoryLearner(Categories):
     competition : bool, default=True
         False raises all weights by rate_weight * r / phi, and superfluous categories survive.
     rate_mean, rate_sd : float, `Constant` or `PowerDecay`, optional
-        Per token, in squared units of the cues. By default (spread / 30)^2, which is 1 for voice onset times
-        in ms; the spread is the standard deviation of the initial means. With "full" that of means is three
-        times as large, and that of standard deviations, by default 0.005, is one of their logarithms.
-    rate_weight : float, `Constant` or `PowerDecay`, default=0.001
-        Per token.
+        Per token, in squared units of the cues. By default spread^2 / 900, which is 1 for voice onset times
+        in ms; the spread is the standard deviation of the initial means, the geometric mean of several
+        cues'. With "bivariate" spread^2 / 540. With "full" spread^2 / 300 for means, and the rate of
+        standard deviations, by default 0.005, is one of their logarithms.
+    rate_weight : float, `Constant` or `PowerDecay`, optional
+        Per token, by default 0.001, with "bivariate" 0.003.
     rate_correlation : float, `Constant` or `PowerDecay`, optional
         Of correlations, by default 0.001; with "full" that of the Cholesky factors' entries off the
         diagonal, in squared units of the cues, by default as ``rate_mean``.
@@ -94,7 +97,7 @@ class CategoryLearner(Categories):
         competition: bool = True,
         rate_mean: Rate | None = None,
         rate_sd: Rate | None = None,
-        rate_weight: Rate = 0.001,
+        rate_weight: Rate | None = None,
         rate_correlation: Rate | None = None,
         initial_means: Any = (40.0, 30.0),
         initial_sd: Any = None,
@@ -143,9 +146,10 @@ class CategoryLearner(Categories):
     def _rule(self, spread: Array) -> GradientAscent:
         """Return the rule whose steps of one token are the model's."""
         full = self.covariance == "full"
-        squared = float(np.exp(2.0 * np.mean(np.log(spread)))) / (300.0 if full else 900.0)
+        bivariate = self.covariance == "bivariate"
+        squared = float(np.exp(2.0 * np.mean(np.log(spread)))) / _PARTS[self.covariance]
         default = {
-            "rate_weight": 0.001,
+            "rate_weight": 0.003 if bivariate else 0.001,
             "rate_mean": squared,
             "rate_sd": 0.005 if full else squared,
             "rate_correlation": squared if full else 0.001,
