@@ -44,7 +44,11 @@ def one_cue(n: int) -> None:
     row("  largest error of a mean, of an sd (ms)", "3, 2", f"{off[0]:.2f}, {off[1]:.2f}")
     row("  tokens until two, median", "", f"{np.median(learned.reached):.0f}")
     learned = simulate(vot, n_learners=n, n_tokens=60_000, random_state=0, competition=False, **VOT)
-    row("VOT, no competition", "at most 2 of 40 with two", f"{learned.counts.get(2, 0)} of {n}; {learned.counts}")
+    row(
+        "VOT, no competition",
+        "at most 2 of 40 with two",
+        f"{learned.counts.get(2, 0)} of {n}; {learned.counts}",
+    )
     vowel = datasets.phonetic_categories(["vowel_ms"])
     learned = simulate(vowel, n_learners=n, n_tokens=60_000, random_state=0, **VOWEL)
     row("vowel length", "36 of 40 with one", f"{learned.counts.get(1, 0)} of {n}; {learned.counts}")
@@ -88,7 +92,11 @@ def measured_tokens(n: int) -> None:
     learned = simulate(vot, n_learners=n, n_tokens=60_000, random_state=0, **VOT)
     agreement = [agree(one.identify(vot), stops.target) for one in learned.learners]
     row(f"the 589 measured tokens, {n} learners", "survivors reported", str(learned.counts))
-    row("  agreement with voicing, least and mean", "above .95", f"{min(agreement):.4f}, {np.mean(agreement):.4f}")
+    row(
+        "  agreement with voicing, least and mean",
+        "above .95",
+        f"{min(agreement):.4f}, {np.mean(agreement):.4f}",
+    )
 
 
 def pairwise_f(named: np.ndarray, labels: np.ndarray) -> float:
@@ -113,7 +121,9 @@ def vowels(n: int) -> None:
             ("OME", {"learner": OnlineMixtureEstimation, "rate": 0.01, "rate_weight": 0.002}),
         ):
             learned = simulate(X, n_learners=n, n_tokens=60_000, random_state=0, **settings)
-            assert all(np.isfinite(one.means_).all() and np.isfinite(one.sds_).all() for one in learned.learners)
+            assert all(
+                np.isfinite(one.means_).all() and np.isfinite(one.sds_).all() for one in learned.learners
+            )
             f = [pairwise_f(one.identify(X).argmax(axis=1), data.target) for one in learned.learners]
             row(
                 f"Hillenbrand, {len(cues)} cues, {name}, {n} learners",
@@ -130,7 +140,11 @@ def speed() -> None:
     simulate(vot, n_learners=200, n_tokens=60_000, random_state=0, **VOT)
     wall, used = time.perf_counter() - clock, time.process_time() - cpu
     cores = len(os.sched_getaffinity(0))
-    row("200 learners, 60 000 tokens, K = 20", "15 s on 2 cores", f"{wall:.1f} s on {cores}, {used:.1f} s of CPU")
+    row(
+        "200 learners, 60 000 tokens, K = 20",
+        "15 s on 2 cores",
+        f"{wall:.1f} s on {cores}, {used:.1f} s of CPU",
+    )
 
 
 if __name__ == "__main__":

@@ -284,7 +284,9 @@ def test_pieces_teach_what_the_whole_teaches(make):
 
 
 def test_seeds_decide_where_categories_start():
-    np.testing.assert_array_equal(CategoryLearner(random_state=5).means_, CategoryLearner(random_state=5).means_)
+    np.testing.assert_array_equal(
+        CategoryLearner(random_state=5).means_, CategoryLearner(random_state=5).means_
+    )
     assert not np.array_equal(CategoryLearner(random_state=5).means_, CategoryLearner(random_state=6).means_)
 
 
@@ -425,7 +427,7 @@ def test_more_survivors_than_tokens_are_an_error():
 
 def test_no_survivor_is_an_error():
     learner = CategoryLearner(50, survival_threshold=0.9, random_state=0).learn([10.0, 80.0])
-    with pytest.raises(ValueError, match="no category has a weight above `survival_threshold`, 0.9"):
+    with pytest.raises(ValueError, match=r"no category has a weight above `survival_threshold`, 0\.9"):
         learner.identify(10.0)
 
 
@@ -456,7 +458,12 @@ def test_wild_rates_are_guarded_and_counted(covariance, rate):
 
 def test_a_correlation_that_would_leave_its_range_is_shortened():
     learner = CategoryLearner(
-        1, covariance="bivariate", initial_means=[[0.0, 0.0]], initial_sd=1.0, rate_correlation=1.0, sd_floor=0.1
+        1,
+        covariance="bivariate",
+        initial_means=[[0.0, 0.0]],
+        initial_sd=1.0,
+        rate_correlation=1.0,
+        sd_floor=0.1,
     )
     learner.learn_one([3.0, 3.0])  # the plain step is c = 9
     assert learner.n_guarded_ == 1

@@ -83,7 +83,9 @@ class Categories:
 
     def _piece(self, record_every: int | None) -> int:
         """Return how many tokens can be learned before something is to be done."""
-        return np.iinfo(np.int64).max if record_every is None else record_every - self.n_tokens_ % record_every
+        return (
+            np.iinfo(np.int64).max if record_every is None else record_every - self.n_tokens_ % record_every
+        )
 
     def _after_piece(self) -> None:
         """Do what is due after a piece of tokens."""

@@ -36,7 +36,8 @@ def rate(name: str, value: Any) -> Rate:
     is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
     if not (is_number and np.isfinite(value) and value >= 0):
         raise ValueError(
-            f"`{name}` must be a finite number that is not negative, a `Constant` or a `PowerDecay`, got {value!r}"
+            f"`{name}` must be a finite number that is not negative, a `Constant` or a `PowerDecay`, "
+            f"got {value!r}"
         )
     return float(value)
 

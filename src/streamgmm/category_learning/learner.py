@@ -197,7 +197,9 @@ def placed(
     if _is_normal(initial_means):
         mean = np.asarray(initial_means[0], dtype=np.float64)
         if not np.isfinite(mean).all() or mean.ndim > 1 or (mean.ndim and len(mean) != n_cues):
-            raise ValueError(f"`initial_means[0]` must be finite, a number or of shape ({n_cues},), got {mean}")
+            raise ValueError(
+                f"`initial_means[0]` must be finite, a number or of shape ({n_cues},), got {mean}"
+            )
         spread = np.broadcast_to(_check.positive("initial_means[1]", initial_means[1], n_cues), (n_cues,))
         return rng.normal(mean, spread, (n_categories, n_cues)), spread
     means = np.asarray(initial_means, dtype=np.float64)

@@ -147,7 +147,11 @@ def simulate(
     run = partial(_run, draw, n_tokens, record_every, learner, settings)
     seeds = np.random.SeedSequence(random_state).spawn(n_learners)
     with ThreadPoolExecutor(min(thread_count(n_threads), n_learners)) as pool:
-        learners = tuple(pool.map(run, seeds))
+        try:
+            learners = tuple(pool.map(run, seeds))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     n_survivors = np.array([len(one.survivors_) for one in learners])
     reached = np.array([_reached(one, n_tokens) for one in learners])
     return Simulation(n_tokens, learners, n_survivors, reached)

@@ -1,4 +1,4 @@
-"""Real measurements, bundled with their attribution (see PROVENANCE.md beside the files), and what they say."""
+"""Real measurements, bundled with their attribution (see PROVENANCE.md beside the files)."""
 
 from __future__ import annotations
 

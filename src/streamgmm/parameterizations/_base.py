@@ -56,8 +56,7 @@ class Parameterization(ABC):
             If theta's diagonal entries are not those of standard deviations.
         """
         raise ValueError(
-            "`sd_floor` needs the parameterization 'standard-deviation' or 'cholesky', "
-            f"got {self.name!r}"
+            f"`sd_floor` needs the parameterization 'standard-deviation' or 'cholesky', got {self.name!r}"
         )
 
     def require_fit(self, kind: CovarianceType) -> None:

@@ -77,8 +77,8 @@ class GradientAscent(Rule):
         "simplex" moves the weights themselves, by N / weight, and projects them on the simplex, where a
         weight can become 0 and then stays there. "proportional" moves them as far and divides them by their
         sum; "competition" does so too, but raises only the weight of the component with most of the
-        mini-batch, which lets superfluous components die (McMurray, Aslin and Toscano, 2009). "winner" raises the
-        same one by N: weights are running frequencies of having the largest responsibility.
+        mini-batch, which lets superfluous components die (McMurray, Aslin and Toscano, 2009). "winner"
+        raises the same one by N: weights are running frequencies of having the largest responsibility.
     sd_floor : float, optional
         After each step, standard deviations below it are raised to it; in the parameterization
         "standard-deviation", or "cholesky", where it bounds those given the features before.

@@ -58,9 +58,7 @@ class Transform:
 
     code: ClassVar[int]
 
-    def init(
-        self, theta: Array, n_weights: int = 0, n_means: int = 0, n_features: int = 0
-    ) -> TransformState:
+    def init(self, theta: Array, n_weights: int = 0, n_means: int = 0, n_features: int = 0) -> TransformState:
         """Return the state before the first gradient; `GroupRates` needs the sizes of its groups."""
         slots = np.zeros(kernels.SLOTS[self.code] * len(theta))
         return TransformState(0, slots, n_weights, n_means, n_features)
