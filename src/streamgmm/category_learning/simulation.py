@@ -84,7 +84,11 @@ class Simulation:
             lines.append(f"  {n} end with {count} (median since token {reached:.0f})")
             if not count:
                 continue
-            weights, means, sds = (part.mean(axis=0) for part in self.categories(count))
+            parts = self.categories(count)
+            if parts[1].shape[2] > 1:  # an average over learners whose categories lie elsewhere misleads
+                lines.append("    one of them:")
+                parts = (parts[0][:1], parts[1][:1], parts[2][:1])
+            weights, means, sds = (part.mean(axis=0) for part in parts)
             for k in range(count):
                 numbers = ", ".join(f"{m:.4g} ({s:.3g})" for m, s in zip(means[k], sds[k], strict=True))
                 lines.append(f"    weight {weights[k]:.3f}, mean (sd) {numbers}")
