@@ -102,7 +102,7 @@ def _survivors(run: Simulation, stream: Tokens, figure: Any) -> None:
 
 
 def _cue_weights(run: Simulation, stream: Tokens, figure: Any) -> None:
-    """The weight of each cue, of all learners that tell categories apart."""
+    """Draw the weight of each cue, of all learners that tell categories apart."""
     from streamgmm.category_learning import cue_weights
 
     weights = [cue_weights(one) for one in run.learners if len(one.survivors_) > 1]

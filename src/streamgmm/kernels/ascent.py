@@ -280,10 +280,9 @@ def _raise_diagonal(floor, start, stop, triangle, trial):
 
 
 @inlined
-def _try(first, last, near, means, scale, trial, memory_2, memory_3, retract):
+def _try(first, last, block, near, means, scale, trial, memory_2, memory_3, retract):
     """Turn the trial of components first ... last into means and factors; return a bad one, or -1."""
     n_components, n_features = means.shape
-    block = block_size(trial.size, means, scale)
     for k in range(first, last):
         at = n_components * (1 + n_features) + k * block
         if not retract(
@@ -298,14 +297,15 @@ def _try(first, last, near, means, scale, trial, memory_2, memory_3, retract):
 
 
 @inlined
-def _propose(first, last, memory, means, scale, theta, change, trial, memory_2, memory_3, retract, project):
+def _propose(
+    first, last, block, memory, means, scale, theta, change, trial, memory_2, memory_3, retract, project
+):
     """Put a valid mixture for components first ... last on trial: the guard's work.
 
     Returns the factor by which the step was shortened, 0 if the components stay, or -1 - k if the guard
     "raise" refused the step of component k.
     """
     n_components, n_features = means.shape
-    block = block_size(theta.size, means, scale)
     mean_at = n_components + first * n_features
     mean_to = n_components + last * n_features
     at = n_components * (1 + n_features) + first * block
@@ -320,7 +320,7 @@ def _propose(first, last, memory, means, scale, theta, change, trial, memory_2, 
         if memory[DIAGONAL_FLOOR] > -np.inf:
             triangle = n_features if scale.shape[2] > 1 else 0
             _raise_diagonal(memory[DIAGONAL_FLOOR], at, to, triangle, trial)
-        bad = _try(first, last, guard == BACKTRACK, means, scale, trial, memory_2, memory_3, retract)
+        bad = _try(first, last, block, guard == BACKTRACK, means, scale, trial, memory_2, memory_3, retract)
         if bad >= 0 and guard == PROJECT:
             for k in range(first, last):
                 project(
@@ -331,7 +331,7 @@ def _propose(first, last, memory, means, scale, theta, change, trial, memory_2, 
                     memory_3,
                     n_components,
                 )
-            bad = _try(first, last, False, means, scale, trial, memory_2, memory_3, retract)
+            bad = _try(first, last, block, False, means, scale, trial, memory_2, memory_3, retract)
         if bad < 0:
             break
         if guard == RAISE:
@@ -343,10 +343,9 @@ def _propose(first, last, memory, means, scale, theta, change, trial, memory_2, 
 
 
 @inlined
-def _commit(first, last, theta, trial, means, scale, memory_2, memory_3):
+def _commit(first, last, block, theta, trial, means, scale, memory_2, memory_3):
     """Let components first ... last of the trial take the place of the old ones."""
     n_components, n_features = means.shape
-    block = block_size(theta.size, means, scale)
     for i in range(n_components + first * n_features, n_components + last * n_features):
         theta[i] = trial[i]
     at = n_components * (1 + n_features) + first * block
@@ -430,7 +429,7 @@ def ascend(
     width = 1 if block > 0 else n_components
     for first in range(0, n_components, width):
         factor = _propose(
-            first, first + width, memory, means, scale, theta, change, trial, memory_2, memory_3,
+            first, first + width, block, memory, means, scale, theta, change, trial, memory_2, memory_3,
             retract, project,
         )  # fmt: skip
         if factor < 0.0:
@@ -439,7 +438,7 @@ def ascend(
         counts[first] = factor
     for first in range(0, n_components, width):
         if counts[first] > 0.0:
-            _commit(first, first + width, theta, trial, means, scale, memory_2, memory_3)
+            _commit(first, first + width, block, theta, trial, means, scale, memory_2, memory_3)
     if mode == SOFTMAX:
         _move_logits(theta, change, trial, weights)
     elif mode == SIMPLEX:
