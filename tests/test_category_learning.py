@@ -159,6 +159,24 @@ def test_rates_that_shrink_follow_their_schedules():
         np.testing.assert_allclose(learner.weights_, expected.weights, rtol=1e-10)
 
 
+@pytest.mark.parametrize("covariance", ["diag", "full"])
+def test_a_step_of_online_mixture_estimation(covariance):
+    """Means by rate * r * d, covariances by rate * r * (dd' - S), the winner's weight by rate * r."""
+    learner = OnlineMixtureEstimation(5, rate=1e-6, rate_weight=0.1, covariance=covariance, initial_means=(
+        (0.0, 10.0), (1.0, 3.0)), initial_sd=(0.5, 2.0), random_state=0)  # fmt: skip
+    x = np.array([0.3, 11.0])
+    learner.learn_one([5.0, 5.0])  # so that weights differ; covariances hardly do
+    weights, means, sds = learner.weights_, learner.means_, learner.sds_
+    resp = naive.responsibilities(naive.Parameters(weights, means, sds**2, "diag"), [x])[0]
+    learner.learn_one(x)
+    np.testing.assert_allclose(learner.means_, means + 1e-6 * resp[:, np.newaxis] * (x - means), rtol=1e-9)
+    raised = weights + 0.1 * np.where(np.arange(5) == resp.argmax(), resp, 0.0)
+    np.testing.assert_allclose(learner.weights_, raised / raised.sum(), rtol=1e-5)
+    change = learner.sds_**2 - sds**2
+    expected = 1e-6 * resp[:, np.newaxis] * ((x - means) ** 2 - sds**2)
+    np.testing.assert_allclose(change, expected, atol=1e-9)  # first order in a rate of 1e-6
+
+
 def test_group_rates_reach_correlations():
     rates = transforms.GroupRates(weights=2.0, means=3.0, covariances=5.0, correlations=7.0)
     # one component of three features: a weight, three means, a triangle of six
