@@ -25,7 +25,7 @@ from streamgmm.category_learning import (
 )
 
 CUES = ["vot_ms", "vowel_ms"]
-# MATHS.md: K = 20, means ~ N(40, 30^2), s0 = 3, floor 0.3, rates 1, 1 and 0.001, survivors phi > 0.05
+# K = 20, means ~ N(40, 30^2), s0 = 3, floor 0.3, rates 1, 1 and 0.001, survivors phi > 0.05
 VOT = {"initial_means": (40.0, 30.0), "initial_sd": 3.0, "sd_floor": 0.3, "rate_mean": 1.0, "rate_sd": 1.0}
 VOWEL = {**VOT, "initial_means": (180.0, 45.0), "rate_mean": 10.0, "rate_sd": 10.0}
 VOWEL_CUES = (["f1_hz", "f2_hz", "dur_ms"], ["f1_hz", "f2_hz", "f3_hz", "dur_ms"])

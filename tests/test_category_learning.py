@@ -38,7 +38,7 @@ def tokens(n, seed=0, cues=("vot_ms",)):
 @both_ways
 @pytest.mark.parametrize("sd_floor", [0.3, 2.9])
 def test_steps_of_one_cue_are_the_published_ones(competition, sd_floor):
-    """Rates of MATHS.md; from each state the oracle takes one step, and many in a row stay with it."""
+    """From each state the oracle takes one step, and many in a row stay with it."""
     learner = CategoryLearner(
         20, competition=competition, rate_mean=1.0, rate_sd=1.0, rate_weight=0.001, sd_floor=sd_floor,
         initial_means=(40.0, 30.0), initial_sd=3.0, random_state=0,
