@@ -35,6 +35,7 @@ uncompiled: .venv/dev
 bench: .venv/dev .venv/kernels
 	$(BIN)/python benchmarks/compare.py
 	$(BIN)/python benchmarks/gradients.py
+	$(BIN)/python benchmarks/categories.py
 
 .venv/python:
 	$(PYTHON) -m venv .venv

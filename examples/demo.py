@@ -70,7 +70,7 @@ def report(
 
 def vowels() -> None:
     """Learn the first two formants of American English vowels, one row at a time."""
-    data = datasets.load_hillenbrand()
+    data = datasets.load_vowels("hillenbrand")
     X = np.random.default_rng(0).permutation(data.data[:, 2:4])
     training, held_out = X[:1400], X[1400:]
     print(f"Hillenbrand et al. (1995): {len(training)} vowels, F1 and F2 in Hz, one row at a time")

@@ -265,3 +265,79 @@ def central_differences(function, theta, steps=(4e-4, 1e-4, 2e-5, 4e-6)):
         best = np.argmin(np.abs(np.diff(slopes)))
         gradient[index] = slopes[best + 1]
     return gradient
+
+
+# --- categories of speech sounds ---------------------------------------------------------------------------
+
+
+class Cues1(NamedTuple):
+    """Categories of one cue."""
+
+    weights: np.ndarray
+    means: np.ndarray
+    sds: np.ndarray
+
+
+class Cues2(NamedTuple):
+    """Categories of two cues; means and sds have shape (n_categories, 2)."""
+
+    weights: np.ndarray
+    means: np.ndarray
+    sds: np.ndarray
+    correlations: np.ndarray
+
+
+def raised_weights(weights, resp, rate, competition):
+    """Return the weights after the winner, or everyone, was raised by rate * r / weight."""
+    raised = weights.copy()
+    for k in range(len(weights)):
+        if not competition or k == np.argmax(resp):
+            raised[k] = weights[k] + rate * resp[k] / weights[k]
+    return raised / raised.sum()
+
+
+def category_step_1(now, x, rate_mean, rate_sd, rate_weight, competition=True, sd_floor=0.0):
+    """Return the categories of one cue after a token (Toscano and McMurray, 2010)."""
+    weights, means, s = now
+    density = np.exp(-0.5 * ((x - means) / s) ** 2) / (s * np.sqrt(2 * np.pi))
+    resp = weights * density / np.sum(weights * density)
+    new_means = means + rate_mean * resp * (x - means) / s**2
+    new_sds = s + rate_sd * resp * ((x - means) ** 2 / s**3 - 1 / s)
+    return Cues1(
+        raised_weights(weights, resp, rate_weight, competition), new_means, np.maximum(new_sds, sd_floor)
+    )
+
+
+def category_step_2(
+    now, x, rate_mean, rate_sd, rate_correlation, rate_weight, competition=True, sd_floor=0.0
+):
+    """Return the categories of two cues after a token (Toscano and McMurray, 2010)."""
+    weights, means, sds, c = now
+    s_x, s_y = sds.T
+    z_x, z_y = (x[0] - means[:, 0]) / s_x, (x[1] - means[:, 1]) / s_y
+    rest = 1 - c**2
+    exponent = -(z_x**2 - 2 * c * z_x * z_y + z_y**2) / (2 * rest)
+    density = np.exp(exponent) / (2 * np.pi * s_x * s_y * np.sqrt(rest))
+    r = weights * density / np.sum(weights * density)
+    dmean_x = r / rest * (z_x / s_x - c * z_y / s_x)
+    dmean_y = r / rest * (z_y / s_y - c * z_x / s_y)
+    ds_x = r * (-1 / s_x + (z_x**2 - c * z_x * z_y) / (s_x * rest))
+    ds_y = r * (-1 / s_y + (z_y**2 - c * z_x * z_y) / (s_y * rest))
+    dc = r / rest * (c - (c * (z_x**2 + z_y**2) - (1 + c**2) * z_x * z_y) / rest)
+    return Cues2(
+        raised_weights(weights, r, rate_weight, competition),
+        means + rate_mean * np.array([dmean_x, dmean_y]).T,
+        np.maximum(sds + rate_sd * np.array([ds_x, ds_y]).T, sd_floor),
+        c + rate_correlation * dc,
+    )
+
+
+def cue_weights(weights, means, sds):
+    """Return the weights of cues; means and sds have shape (n_categories, n_cues)."""
+    reliability = np.zeros(means.shape[1])
+    for i in range(means.shape[1]):
+        for m in range(len(weights)):
+            for n in range(len(weights)):
+                distance = (means[m, i] - means[n, i]) ** 2 / (sds[m, i] * sds[n, i])
+                reliability[i] += weights[m] * weights[n] * distance
+    return reliability / reliability.sum()

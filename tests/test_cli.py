@@ -605,3 +605,59 @@ def test_a_terminal_gets_a_progress_bar_and_the_speed(folder, monkeypatch):
     assert b"\x1b" not in output
     assert b"rows/s" in shown
     assert b"\x1b" in shown
+
+
+# --- simulate ----------------------------------------------------------------------------------------------
+
+
+def test_simulate_prints_a_summary():
+    result = run("simulate", "vot", "--learners", 2, "--tokens", 400, "--threshold", 0.01, "--json")
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert (told["cues"], told["n_learners"], told["n_tokens"]) == (["vot_ms"], 2, 400)
+    assert sum(told["counts"].values()) == 2
+    assert all(len(one["means"]) == one["n_categories"] for one in told["learners"])
+    again = run("simulate", "vot", "--learners", 2, "--tokens", 400, "--threshold", 0.01, "--json")
+    assert again.stdout == result.stdout
+    text = run("simulate", "vot", "--learners", 2, "--tokens", 400, "--no-competition", "--measured").stdout
+    assert text.startswith("2 learners, 400 tokens each of vot_ms\n")
+
+
+def test_simulate_learns_a_files_cues_in_their_units(tmp_path):
+    path = tmp_path / "a.csv"
+    rows = np.random.default_rng(0).normal([1000.0, -5.0], [10.0, 0.1], (200, 2))
+    path.write_text("a,b\n" + "".join(f"{a},{b}\n" for a, b in rows))
+    result = run("simulate", path, "--cues", "b,a", "--learners", 1, "--tokens", 500, "--json")
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert told["cues"] == ["b", "a"]
+    means = np.array(told["learners"][0]["means"])
+    assert (np.abs(means - [-5.0, 1000.0]) < [1.0, 100.0]).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["vot", "--cues", "f1_hz"], "`cues` must be some of 'vot_ms', 'vowel_ms'"),
+        (["vowels", "--cues", "vot_ms"], "--cues: vowels has dur_ms, f0_hz, f1_hz, f2_hz, f3_hz, got vot_ms"),
+        (["vowels", "--measured"], "--measured belongs to vot"),
+        (["missing.csv"], "missing.csv: there is no such file"),
+        (["vot", "--tokens", 3, "--threshold", 0.01], "categories survive 3 tokens"),
+    ],
+)
+def test_simulate_says_what_is_wrong(arguments, message):
+    result = run("simulate", *arguments, "--learners", 1)
+    assert result.exit_code != 0
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_simulate_draws_figures(tmp_path):
+    pytest.importorskip("matplotlib")
+    folder = tmp_path / "out"
+    arguments = ["--cues", "f1_hz,f2_hz,dur_ms", "--learners", 2, "--tokens", 500, "-o", folder]
+    result = run("simulate", "vowels", *arguments)
+    assert result.exit_code == 0, result.output
+    names = {"tokens", "trajectories", "survivors", "cue-weights", "identification"}
+    assert {path.stem for path in folder.glob("*.png")} == names
+    assert json.loads((folder / "summary.json").read_text())["n_learners"] == 2

@@ -11,7 +11,7 @@ from .statistics import Statistics
 from .sweep import e_step
 
 if TYPE_CHECKING:
-    from . import datasets, diagnostics
+    from . import category_learning, datasets, diagnostics
     from .estimators import OnlineGaussianMixture
     from .persistence import load, save
 
@@ -21,6 +21,7 @@ __all__ = [
     "Mixture",
     "OnlineGaussianMixture",
     "Statistics",
+    "category_learning",
     "datasets",
     "diagnostics",
     "e_step",
@@ -41,7 +42,7 @@ _LATER = {
 def __getattr__(name: str) -> Any:
     if name in _LATER:
         return getattr(import_module(_LATER[name]), name)
-    if name in ("datasets", "diagnostics"):
+    if name in ("category_learning", "datasets", "diagnostics"):
         return import_module(f"streamgmm.{name}")
     raise AttributeError(f"module 'streamgmm' has no attribute {name!r}")
 

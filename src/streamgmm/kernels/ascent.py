@@ -24,16 +24,19 @@ COUNT = 4  # updates
 PENDING = 5  # updates since regularization and prior were last applied
 SHARE = 6  # what is due of the prior since then
 AVERAGED = 7  # updates in the average
-GUARD, PRECONDITION, SIMPLEX, AVERAGE_FROM, N_TRANSFORMS, N_THETA = 8, 9, 10, 11, 12, 13
-HEADER = 14
+GUARD, PRECONDITION, WEIGHTS, AVERAGE_FROM, N_TRANSFORMS, N_THETA = 8, 9, 10, 11, 12, 13
+DIAGONAL_FLOOR = 14  # the least diagonal entry of a covariance's block in theta, or minus infinity
+HEADER = 15
 
-BACKTRACK, RAISE, PROJECT = 0, 1, 2
+BACKTRACK, RAISE, PROJECT, SHORTEN = 0, 1, 2, 3
+SOFTMAX, SIMPLEX, PROPORTIONAL, COMPETITION, WINNER = 0, 1, 2, 3, 4
 REST = 4  # times n_features: how many single rows share one addition of regularization and prior
 SCRATCH = 5
 _MOST_HALVINGS = 60
 _NEGLIGIBLE = 1e-16
 _RANK_ONE = 1e-13
 _LARGEST = 1e150  # the square of a gradient must not overflow
+_LEAST = 1e-300  # a smaller weight is none
 _E_SQUARED = 7.38905609893065
 
 
@@ -219,6 +222,38 @@ def _move_weights(theta, change, trial, weights):
         weights[k] = trial[k]
 
 
+@exact_kernel
+def _raise_weights(theta, change, trial, weights):
+    """Write the raised weights divided by their sum; return whether that is finite."""
+    total = 0.0
+    for k in range(weights.size):
+        trial[k] = theta[k] + change[k]
+        total += trial[k]
+    usable = 0.0 < total < _LARGEST
+    for k in range(weights.size):
+        weight = trial[k] / total if usable else theta[k]
+        trial[k] = weight if weight > _LEAST else 0.0
+        weights[k] = trial[k]
+    return usable
+
+
+@inlined
+def _write_weights_direction(mode, nk, weights, change):
+    """Write N / weight of all components, or of the one with most of the rows; WINNER writes its N."""
+    winner = 0
+    for k in range(nk.size):
+        winner = k if nk[k] > nk[winner] else winner
+    for k in range(nk.size):
+        if mode == SIMPLEX:
+            change[k] = nk[k] / max(weights[k], 1e-12) if weights[k] > 0.0 else 0.0
+        elif mode == WINNER:
+            change[k] = nk[k] if k == winner else 0.0
+        elif mode == PROPORTIONAL or k == winner:
+            change[k] = nk[k] / max(weights[k], _LEAST)
+        else:
+            change[k] = 0.0
+
+
 @inlined
 def _is_still(change, start, stop):
     still = True
@@ -234,10 +269,24 @@ def _move(start, stop, factor, theta, change, trial):
 
 
 @inlined
-def _try(first, last, near, means, scale, trial, memory_2, memory_3, retract):
+def _raise_diagonal(floor, start, stop, triangle, trial):
+    """Raise the diagonal entries of triangles in trial[start:stop], or all entries, to a floor."""
+    if triangle == 0:
+        for i in range(start, stop):
+            trial[i] = max(trial[i], floor)
+        return
+    at = start
+    while at < stop:
+        for a in range(triangle):
+            at += a
+            trial[at] = max(trial[at], floor)
+            at += 1
+
+
+@inlined
+def _try(first, last, block, near, means, scale, trial, memory_2, memory_3, retract):
     """Turn the trial of components first ... last into means and factors; return a bad one, or -1."""
     n_components, n_features = means.shape
-    block = block_size(trial.size, means, scale)
     for k in range(first, last):
         at = n_components * (1 + n_features) + k * block
         if not retract(
@@ -252,14 +301,15 @@ def _try(first, last, near, means, scale, trial, memory_2, memory_3, retract):
 
 
 @inlined
-def _propose(first, last, memory, means, scale, theta, change, trial, memory_2, memory_3, retract, project):
+def _propose(
+    first, last, block, memory, means, scale, theta, change, trial, memory_2, memory_3, retract, project
+):
     """Put a valid mixture for components first ... last on trial: the guard's work.
 
     Returns the factor by which the step was shortened, 0 if the components stay, or -1 - k if the guard
     "raise" refused the step of component k.
     """
     n_components, n_features = means.shape
-    block = block_size(theta.size, means, scale)
     mean_at = n_components + first * n_features
     mean_to = n_components + last * n_features
     at = n_components * (1 + n_features) + first * block
@@ -271,7 +321,10 @@ def _propose(first, last, memory, means, scale, theta, change, trial, memory_2, 
     for halving in range(_MOST_HALVINGS):
         _move(mean_at, mean_to, factor, theta, change, trial)
         _move(at, to, factor, theta, change, trial)
-        bad = _try(first, last, guard == BACKTRACK, means, scale, trial, memory_2, memory_3, retract)
+        if memory[DIAGONAL_FLOOR] > -np.inf:
+            triangle = n_features if scale.shape[2] > 1 else 0
+            _raise_diagonal(memory[DIAGONAL_FLOOR], at, to, triangle, trial)
+        bad = _try(first, last, block, guard == BACKTRACK, means, scale, trial, memory_2, memory_3, retract)
         if bad >= 0 and guard == PROJECT:
             for k in range(first, last):
                 project(
@@ -282,7 +335,7 @@ def _propose(first, last, memory, means, scale, theta, change, trial, memory_2, 
                     memory_3,
                     n_components,
                 )
-            bad = _try(first, last, False, means, scale, trial, memory_2, memory_3, retract)
+            bad = _try(first, last, block, False, means, scale, trial, memory_2, memory_3, retract)
         if bad < 0:
             break
         if guard == RAISE:
@@ -294,10 +347,9 @@ def _propose(first, last, memory, means, scale, theta, change, trial, memory_2, 
 
 
 @inlined
-def _commit(first, last, theta, trial, means, scale, memory_2, memory_3):
+def _commit(first, last, block, theta, trial, means, scale, memory_2, memory_3):
     """Let components first ... last of the trial take the place of the old ones."""
     n_components, n_features = means.shape
-    block = block_size(theta.size, means, scale)
     for i in range(n_components + first * n_features, n_components + last * n_features):
         theta[i] = trial[i]
     at = n_components * (1 + n_features) + first * block
@@ -361,19 +413,19 @@ def ascend(
         memory[PENDING] = 0.0
         memory[SHARE] = 0.0
     precondition = memory[PRECONDITION] > 0.0
-    simplex = memory[SIMPLEX] > 0.0
+    mode = memory[WEIGHTS]
     write_direction(
         weight, nk, counts, rank_one, s1, s2, weights, means, scale, theta, change, memory_3, n_components,
         precondition, direction,
     )  # fmt: skip
-    if simplex:
-        for k in range(n_components):
-            change[k] = nk[k] / max(weights[k], 1e-12) if weights[k] > 0.0 else 0.0
+    if mode != SOFTMAX:
+        _write_weights_direction(mode, nk, weights, change)
     if not _scale_to_rows(weight, change):
         memory[REFUSED] += 1.0
         return
     memory[COUNT] += 1.0
-    transform(chain, memory[COUNT], n_components, n_components * n_features, change, slots)
+    triangle = n_features if scale.shape[2] > 1 else 0
+    transform(chain, memory[COUNT], n_components, n_components * n_features, triangle, change, slots)
     for i in range(n_theta):
         change[i] *= step
 
@@ -381,7 +433,7 @@ def ascend(
     width = 1 if block > 0 else n_components
     for first in range(0, n_components, width):
         factor = _propose(
-            first, first + width, memory, means, scale, theta, change, trial, memory_2, memory_3,
+            first, first + width, block, memory, means, scale, theta, change, trial, memory_2, memory_3,
             retract, project,
         )  # fmt: skip
         if factor < 0.0:
@@ -390,11 +442,13 @@ def ascend(
         counts[first] = factor
     for first in range(0, n_components, width):
         if counts[first] > 0.0:
-            _commit(first, first + width, theta, trial, means, scale, memory_2, memory_3)
-    if simplex:
-        _move_weights(theta, change, trial, weights)
-    else:
+            _commit(first, first + width, block, theta, trial, means, scale, memory_2, memory_3)
+    if mode == SOFTMAX:
         _move_logits(theta, change, trial, weights)
+    elif mode == SIMPLEX:
+        _move_weights(theta, change, trial, weights)
+    elif not _raise_weights(theta, change, trial, weights):
+        memory[SHORTENED] += 1.0
     for k in range(n_components):
         theta[k] = trial[k]
         write_offset(k, weights[k], scale, offset)

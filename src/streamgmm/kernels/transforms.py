@@ -1,6 +1,7 @@
 """Transforms of a gradient, as compiled code: each changes it in place and keeps what it must remember.
 
-A chain of them is a flat array of numbers, WIDTH for each transform: its code and up to three parameters.
+A chain of them is a flat array of numbers, WIDTH for each transform: its code and its parameters.
+The rate of a group is scale * (time + offset)^-exponent: three parameters.
 What they remember stands in one array, n_slots(code) * n_theta numbers for each, in the same order.
 """
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from ._jit import exact_kernel, inlined, kernel
 
-WIDTH = 4
+WIDTH = 13
 CLIP, MOMENTUM, NESTEROV, ADAGRAD, RMSPROP, ADAM, GROUPS = range(7)
 SLOTS = (0, 1, 1, 1, 1, 2, 0)
 
@@ -60,9 +61,38 @@ def _adam(first, second, epsilon, time, change, means, squares):
         change[i] = (unbias * means[i]) / (np.sqrt(unbias_squares * squares[i]) + epsilon)
 
 
+@inlined
+def _rate(chain, at, time):
+    """Return a group's rate: scale * max(updates before + offset, 1)^-exponent."""
+    scale, offset, exponent = chain[at], chain[at + 1], chain[at + 2]
+    return scale if exponent == 0.0 else scale * max(time - 1.0 + offset, 1.0) ** -exponent
+
+
 @exact_kernel
-def transform(chain, time, n_weights, n_means, change, slots):
-    """Run a chain over ``change`` (n_theta,); ``time`` counts from 1."""
+def _multiply_groups(chain, first, time, n_weights, n_means, n_features, change):
+    """Multiply weights, means, covariances and, off the diagonals of triangles, correlations."""
+    n = change.size
+    at = n_weights + n_means
+    _multiply(_rate(chain, first, time), change, 0, n_weights)
+    _multiply(_rate(chain, first + 3, time), change, n_weights, at)
+    diagonal = _rate(chain, first + 6, time)
+    if n_features < 2:
+        _multiply(diagonal, change, at, n)
+        return
+    off_diagonal = _rate(chain, first + 9, time)
+    while at < n:
+        for a in range(n_features):
+            _multiply(off_diagonal, change, at, at + a)
+            change[at + a] *= diagonal
+            at += a + 1
+
+
+@exact_kernel
+def transform(chain, time, n_weights, n_means, n_features, change, slots):
+    """Run a chain over ``change`` (n_theta,); ``time`` counts from 1.
+
+    ``n_features`` is the size of the triangles in which theta holds covariances, 0 where it has none.
+    """
     n = change.size
     at = 0
     for first in range(0, chain.size, WIDTH):
@@ -85,6 +115,4 @@ def transform(chain, time, n_weights, n_means, change, slots):
             _adam(one, two, three, time, change, slots[at : at + n], slots[at + n : at + 2 * n])
             at += 2 * n
         else:  # GROUPS
-            _multiply(one, change, 0, n_weights)
-            _multiply(two, change, n_weights, n_weights + n_means)
-            _multiply(three, change, n_weights + n_means, n)
+            _multiply_groups(chain, first + 1, time, n_weights, n_means, n_features, change)

@@ -11,6 +11,7 @@ from .log_variance import LogVariance
 from .natural import Natural
 from .precision import Precision
 from .precision_cholesky import PrecisionCholesky
+from .standard_deviation import StandardDeviation
 
 _PARAMETERIZATIONS: dict[str, Parameterization] = {
     item.name: item
@@ -21,6 +22,7 @@ _PARAMETERIZATIONS: dict[str, Parameterization] = {
         PrecisionCholesky(),
         LogCovariance(),
         LogVariance(),
+        StandardDeviation(),
         Natural(),
         Augmented(),
     )
@@ -43,6 +45,7 @@ def names() -> tuple[str, ...]:
     precision-cholesky ('full', 'tied', 'diag', 'spherical')
     log-covariance ('full', 'tied')
     log-variance ('diag', 'spherical')
+    standard-deviation ('full', 'tied', 'diag', 'spherical')
     natural ('full', 'tied', 'diag', 'spherical')
     augmented ('full', 'diag')
     """

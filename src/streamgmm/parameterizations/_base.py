@@ -47,6 +47,18 @@ class Parameterization(ABC):
         """Return what theta holds for the means (n_components, n_features)."""
         return mixture.means
 
+    def diagonal_floor(self, floor: float) -> float:
+        """Return the least diagonal entry of theta's matrices that keeps standard deviations over a floor.
+
+        Raises
+        ------
+        ValueError
+            If theta's diagonal entries are not those of standard deviations.
+        """
+        raise ValueError(
+            f"`sd_floor` needs the parameterization 'standard-deviation' or 'cholesky', got {self.name!r}"
+        )
+
     def require_fit(self, kind: CovarianceType) -> None:
         """Raise ValueError if the parameterization does not fit a covariance type."""
         if kind.name not in self.covariance_types:

@@ -41,3 +41,10 @@ class Cholesky(Parameterization):
 
     def _pack_covariances(self, mixture: Mixture) -> Array:
         return with_log_diagonal(mixture.factor) if mixture.kind.has_matrices else np.log(mixture.factor)
+
+    def diagonal_floor(self, floor: float) -> float:
+        """Return the least diagonal entry of theta's matrices, a logarithm.
+
+        A standard deviation is at least L_aa, the one given the features before it.
+        """
+        return float(np.log(floor))

@@ -19,8 +19,19 @@ from ._base import Arrays, Compiled, Rule, RuleState
 from .schedules import Constant, PowerDecay, Schedule
 from .transforms import Transform
 
-_GUARDS = {"backtrack": ascent.BACKTRACK, "raise": ascent.RAISE, "project": ascent.PROJECT}
-_WEIGHTS = ("softmax", "simplex")
+_GUARDS = {
+    "backtrack": ascent.BACKTRACK,
+    "shorten": ascent.SHORTEN,
+    "raise": ascent.RAISE,
+    "project": ascent.PROJECT,
+}
+_WEIGHTS = {
+    "softmax": ascent.SOFTMAX,
+    "simplex": ascent.SIMPLEX,
+    "proportional": ascent.PROPORTIONAL,
+    "competition": ascent.COMPETITION,
+    "winner": ascent.WINNER,
+}
 
 
 class GradientAscent(Rule):
@@ -48,22 +59,31 @@ class GradientAscent(Rule):
         r ((x - mean)(x - mean)' - S), in every parameterization. No inverse, and no dependence on the scale
         of the data. In the parameterizations "covariance" and "augmented" it stays positive definite while
         rate * r < 1, in the stable ones always.
-    guard : {"backtrack", "raise", "project"}, default="backtrack"
+    guard : {"backtrack", "shorten", "raise", "project"}, default="backtrack"
         "backtrack" halves the step of a component until it is valid, its mean moves by no more than one
-        standard deviation and no standard deviation changes more than e-fold. "raise" takes the plain step
-        and raises an error if it leaves the positive definite matrices. "project" takes the plain step and
+        standard deviation and no standard deviation changes more than e-fold; "shorten" only until it is
+        valid, so that all other steps are the plain ones. "raise" takes the plain step and raises an error
+        if it leaves the positive definite matrices. "project" takes the plain step and
         then the nearest matrix with eigenvalues over 1e-6 of its largest.
     relative_rates : mapping, optional
-        Multiplies the rate of "weights", "means" or "covariances"; 0 holds a group fixed, as theta has it
-        (in "natural" the means' part is P mean, in "augmented" the covariances' is S + mean mean').
+        Multiplies the rate of "weights", "means", "covariances" or, off the diagonals of matrices,
+        "correlations"; 0 holds a group fixed, as theta has it (in "natural" the means' part is P mean, in
+        "augmented" the covariances' is S + mean mean'). Numbers, or schedules of their own (see
+        `GroupRates`).
     clip : float, optional
         The largest Euclidean norm of a mini-batch's mean gradient.
     averaging : int, optional
         After this many mini-batches, report the average of theta from then on instead of the last theta
         (late Polyak averaging). Early averaging ruins a fit: the start stays in the average.
-    weights : {"softmax", "simplex"}, default="softmax"
+    weights : {"softmax", "simplex", "proportional", "competition", "winner"}, default="softmax"
         "simplex" moves the weights themselves, by N / weight, and projects them on the simplex, where a
-        weight can become 0 and then stays there.
+        weight can become 0 and then stays there. "proportional" moves them as far and divides them by their
+        sum; "competition" does so too, but raises only the weight of the component with most of the
+        mini-batch, which lets superfluous components die (McMurray, Aslin and Toscano, 2009). "winner"
+        raises the same one by N: weights are running frequencies of having the largest responsibility.
+    sd_floor : float, optional
+        After each step, standard deviations below it are raised to it; in the parameterization
+        "standard-deviation", or "cholesky", where it bounds those given the features before.
 
     Examples
     --------
@@ -88,10 +108,11 @@ class GradientAscent(Rule):
         precondition: bool = False,
         guard: str = "backtrack",
         *,
-        relative_rates: Mapping[str, float] | None = None,
+        relative_rates: Mapping[str, transforms.Rate] | None = None,
         clip: float | None = None,
         averaging: int | None = None,
         weights: str = "softmax",
+        sd_floor: float | None = None,
     ) -> None:
         self.parameterization = parameterizations.get(parameterization).name
         self.momentum = momentum
@@ -103,7 +124,11 @@ class GradientAscent(Rule):
         self.clip = clip
         self.averaging = averaging
         self.weights = weights
-        for name, value, known in (("guard", guard, tuple(_GUARDS)), ("weights", weights, _WEIGHTS)):
+        self.sd_floor = sd_floor
+        if sd_floor is not None and not (np.isfinite(sd_floor) and sd_floor > 0):
+            raise ValueError(f"`sd_floor` must be None or positive and finite, got {sd_floor}")
+        self._diagonal_floor()
+        for name, value, known in (("guard", guard, _GUARDS), ("weights", weights, _WEIGHTS)):
             if value not in known:
                 raise ValueError(f"`{name}` must be one of {', '.join(map(repr, known))}, got {value!r}")
         if averaging is not None and not (float(averaging).is_integer() and averaging >= 0):
@@ -133,25 +158,32 @@ class GradientAscent(Rule):
         momentum = (transforms.Momentum(self.momentum, self.nesterov),) if self.momentum else ()
         groups: tuple[Transform, ...] = ()
         if self.relative_rates is not None:
-            unknown = set(self.relative_rates) - {"weights", "means", "covariances"}
+            unknown = set(self.relative_rates) - {"weights", "means", "covariances", "correlations"}
             if unknown:
                 raise ValueError(
-                    "`relative_rates` must name 'weights', 'means' or 'covariances', got "
+                    "`relative_rates` must name 'weights', 'means', 'covariances' or 'correlations', got "
                     + ", ".join(map(repr, sorted(map(str, unknown))))
                 )
             groups = (transforms.GroupRates(**self.relative_rates),)
         return (*clip, *transforms.get(self.optimizer), *momentum, *groups)
 
+    def _diagonal_floor(self) -> float:
+        """Return the least diagonal entry of the covariances' part of theta."""
+        if self.sd_floor is None:
+            return -np.inf
+        return parameterizations.get(self.parameterization).diagonal_floor(self.sd_floor)
+
     def _memory(self, mixture: Mixture, n_rows: float, statistics: Statistics | None) -> Arrays:
         theta = parameterizations.get(self.parameterization).pack(mixture)
-        if self.weights == "simplex":
+        if self.weights != "softmax":
             theta[: mixture.n_components] = mixture.weights
         chain = self._chain()
         header = np.zeros(ascent.HEADER)
         header[m_step.WINDOW] = n_rows
         header[ascent.GUARD] = _GUARDS[self.guard]
         header[ascent.PRECONDITION] = self.precondition
-        header[ascent.SIMPLEX] = self.weights == "simplex"
+        header[ascent.WEIGHTS] = _WEIGHTS[self.weights]
+        header[ascent.DIAGONAL_FLOOR] = self._diagonal_floor()
         header[ascent.AVERAGE_FROM] = np.inf if self.averaging is None else self.averaging
         header[ascent.N_TRANSFORMS] = len(chain)
         header[ascent.N_THETA] = len(theta)
@@ -199,7 +231,7 @@ class GradientAscent(Rule):
         if not state.memory[0][ascent.AVERAGED]:
             return mixture
         theta = self._vector(state, 3, mixture.n_components).copy()
-        if self.weights == "simplex":
+        if self.weights != "softmax":
             with np.errstate(divide="ignore"):
                 theta[: mixture.n_components] = np.log(theta[: mixture.n_components])
         try:

@@ -7,13 +7,17 @@ compiled code (`streamgmm.kernels.transforms`), and runs inside the loop over ro
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from streamgmm.kernels import transforms as kernels
 from streamgmm.statistics import Array
+
+from .schedules import Constant, PowerDecay
+
+Rate = float | Constant | PowerDecay
 
 
 def require_positive(name: str, value: Any) -> None:
@@ -38,12 +42,15 @@ class TransformState(NamedTuple):
         Running moments of the gradients.
     n_weights, n_means : int
         How many entries of theta are weights, and how many after them are means.
+    n_features : int
+        The size of the triangles in which theta holds covariances; 0 where it holds variances alone.
     """
 
     updates: int
     slots: Array
     n_weights: int
     n_means: int
+    n_features: int
 
 
 @dataclass(frozen=True)
@@ -52,15 +59,20 @@ class Transform:
 
     code: ClassVar[int]
 
-    def init(self, theta: Array, n_weights: int = 0, n_means: int = 0) -> TransformState:
+    def init(self, theta: Array, n_weights: int = 0, n_means: int = 0, n_features: int = 0) -> TransformState:
         """Return the state before the first gradient; `GroupRates` needs the sizes of its groups."""
-        return TransformState(0, np.zeros(kernels.SLOTS[self.code] * len(theta)), n_weights, n_means)
+        slots = np.zeros(kernels.SLOTS[self.code] * len(theta))
+        return TransformState(0, slots, n_weights, n_means, n_features)
+
+    def parameters(self) -> tuple[float, ...]:
+        """Return the numbers that the compiled transform takes."""
+        return astuple(self)
 
     def update(self, gradient: Array, state: TransformState) -> tuple[Array, TransformState]:
         """Return the transformed gradient and the next state; nothing is changed in place."""
         change = np.array(gradient, dtype=np.float64)
         slots = state.slots.copy()
-        groups = state.n_weights, state.n_means
+        groups = state.n_weights, state.n_means, state.n_features
         kernels.transform(chain([self]), state.updates + 1.0, *groups, change, slots)
         return change, TransformState(state.updates + 1, slots, *groups)
 
@@ -200,8 +212,10 @@ class GroupRates(Transform):
 
     Parameters
     ----------
-    weights, means, covariances : float, default=1.0
-        0 holds a group fixed.
+    weights, means, covariances : float or schedule, default=1.0
+        0 holds a group fixed. A schedule is a `Constant` or a `PowerDecay`, whose time counts the updates.
+    correlations : float or schedule, optional
+        Of the entries off the diagonals of the covariances' matrices; by default as ``covariances``.
 
     Examples
     --------
@@ -212,16 +226,38 @@ class GroupRates(Transform):
     array([1. , 1. , 0.1])
     """
 
-    weights: float = 1.0
-    means: float = 1.0
-    covariances: float = 1.0
+    weights: Rate = 1.0
+    means: Rate = 1.0
+    covariances: Rate = 1.0
+    correlations: Rate | None = None
     code = kernels.GROUPS
 
     def __post_init__(self) -> None:
-        for name in ("weights", "means", "covariances"):
-            value = getattr(self, name)
-            if not (np.isfinite(value) and value >= 0):
-                raise ValueError(f"the rate of {name!r} must be finite and not negative, got {value}")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, (Constant, PowerDecay)) or (value is None and field.name == "correlations"):
+                continue
+            is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+            if not (is_number and np.isfinite(value) and value >= 0):
+                raise ValueError(
+                    f"the rate of {field.name!r} must be finite and not negative, or a `Constant` or "
+                    f"`PowerDecay`, got {value}"
+                )
+
+    def parameters(self) -> tuple[float, ...]:
+        """Return scale, offset and exponent of each group."""
+        correlations = self.covariances if self.correlations is None else self.correlations
+        rates = (self.weights, self.means, self.covariances, correlations)
+        return tuple(number for rate in rates for number in _power(rate))
+
+
+def _power(rate: Rate) -> tuple[float, float, float]:
+    """Return a rate as scale * (time + offset)^-exponent."""
+    if isinstance(rate, Constant):
+        return rate.value, 1.0, 0.0
+    if isinstance(rate, PowerDecay):
+        return rate.scale, 1.0 if rate.offset is None else rate.offset, rate.exponent
+    return float(rate), 1.0, 0.0
 
 
 _OPTIMIZERS: dict[str, tuple[Transform, ...]] = {
@@ -254,7 +290,7 @@ def chain(transforms: Sequence[Transform]) -> Array:
     """Return the transforms as the flat array that the compiled code takes."""
     flat = np.zeros((len(transforms), kernels.WIDTH))
     for row, transform in zip(flat, transforms, strict=True):
-        parameters = astuple(transform)[: kernels.WIDTH - 1]
+        parameters = transform.parameters()
         row[0] = transform.code
         row[1 : 1 + len(parameters)] = parameters
     return flat.ravel()
