@@ -12,12 +12,13 @@ from .sweep import e_step
 
 if TYPE_CHECKING:
     from . import datasets, diagnostics
-    from .estimators import OnlineGaussianMixture
+    from .estimators import GaussianMixture, OnlineGaussianMixture
     from .persistence import load, save
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "GaussianMixture",
     "Mixture",
     "OnlineGaussianMixture",
     "Statistics",
@@ -32,6 +33,7 @@ __all__ = [
 
 # Imported when first asked for, since scikit-learn takes longer to import than the rest together.
 _LATER = {
+    "GaussianMixture": "streamgmm.estimators",
     "OnlineGaussianMixture": "streamgmm.estimators",
     "load": "streamgmm.persistence",
     "save": "streamgmm.persistence",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .batch import GaussianMixture
 from .online import OnlineGaussianMixture
 
-__all__ = ["OnlineGaussianMixture"]
+__all__ = ["GaussianMixture", "OnlineGaussianMixture"]

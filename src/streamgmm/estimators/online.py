@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, DensityMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -25,13 +25,14 @@ from streamgmm.sweep import as_weights
 
 from ._history import History
 from ._progress import Progress
+from ._reading import Labels, ReadingMixin
 from ._warmup import Settings, WarmUp
 
 _DTYPES = (np.float64, np.float32)
 _SCALE_ROWS = 100
 
 
-class OnlineGaussianMixture(DensityMixin, BaseEstimator):
+class OnlineGaussianMixture(ReadingMixin):
     """Gaussian mixture that learns from rows as they come.
 
     The first ``init_size`` rows are kept and fitted by EM; from then on each mini-batch changes the mixture
@@ -247,47 +248,14 @@ class OnlineGaussianMixture(DensityMixin, BaseEstimator):
             self._progress = progress
         return self
 
-    def score_samples(self, X: Any) -> Array:
-        """Return the log density of each row (n_samples,), in nats."""
-        return self._mixture().log_prob(self._check_reading(X), n_threads=self.n_threads)
-
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Return the mean log density of the rows, in nats."""
-        log_prob = self.score_samples(X)
-        if sample_weight is None:
-            return float(log_prob.mean())
-        weights = as_weights(sample_weight, len(log_prob))
-        if not weights.any():
-            raise ValueError("`sample_weight` must hold a positive weight, got only zero")
-        return float(np.average(log_prob, weights=weights))
-
-    def predict(self, X: Any) -> np.ndarray[Any, np.dtype[np.intp]]:
-        """Return the most probable component of each row (n_samples,)."""
-        return np.argmax(self.predict_proba(X), axis=1)
-
-    def predict_proba(self, X: Any) -> Array:
-        """Return the responsibilities (n_samples, n_components)."""
-        return self._mixture().responsibilities(self._check_reading(X), n_threads=self.n_threads)
-
-    def fit_predict(
-        self, X: Any, y: Any = None, sample_weight: Any = None
-    ) -> np.ndarray[Any, np.dtype[np.intp]]:
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Labels:
         """Learn from rows and return the most probable component of each."""
         return self.fit(X, y, sample_weight).predict(X)
 
-    def sample(self, n_samples: int = 1) -> tuple[Array, np.ndarray[Any, np.dtype[np.intp]]]:
+    def sample(self, n_samples: int = 1) -> tuple[Array, Labels]:
         """Draw rows and the components they came from."""
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         return self._mixture().sample(n_samples, int(seed))
-
-    def bic(self, X: Any) -> float:
-        """Return the Bayesian information criterion on rows (the lower, the better)."""
-        log_prob = self.score_samples(X)
-        return float(-2 * log_prob.sum() + self._mixture().n_parameters * np.log(len(log_prob)))
-
-    def aic(self, X: Any) -> float:
-        """Return Akaike's information criterion on rows (the lower, the better)."""
-        return float(-2 * self.score_samples(X).sum() + 2 * self._mixture().n_parameters)
 
     def to_mixture(self) -> Mixture:
         """Return the mixture learned so far."""
@@ -370,10 +338,6 @@ class OnlineGaussianMixture(DensityMixin, BaseEstimator):
         if len(weights) and not weights.any():
             raise ValueError("`sample_weight` must hold a positive weight, got only zero")
         return X, weights
-
-    def _check_reading(self, X: Any) -> Any:
-        check_is_fitted(self)
-        return validate_data(self, X, dtype=_DTYPES, reset=False)
 
     def _begin(self, n_features: int) -> Progress:
         rule = rules.get(self.rule)

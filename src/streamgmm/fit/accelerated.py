@@ -36,6 +36,8 @@ def fit_accelerated(
     last. The next point is the combination of the last ten EM steps whose changes cancel best, in theta =
     logits, means, and Cholesky factors with logarithmic diagonals: any combination is a valid mixture. A
     point whose log-likelihood is lower than the last one's is not taken: EM's own step from the last is.
+    Where steps grow, on the way off a plateau, that combination would lead back; there EM's step is taken
+    two, four, eight ... times as long (Salakhutdinov and Roweis, 2003).
 
     Parameters
     ----------
@@ -65,6 +67,7 @@ def fit_accelerated(
     ----------
     Henderson and Varadhan (2019), Damped Anderson acceleration with restarts and monotonicity control for
     accelerating EM and EM-like algorithms, Journal of Computational and Graphical Statistics 28, 834-846.
+    Salakhutdinov and Roweis (2003), Adaptive overrelaxed bound optimization methods, ICML.
 
     Examples
     --------
@@ -91,7 +94,7 @@ def fit_accelerated(
                 raise
             is_lower = True
         if is_lower and is_proposed:
-            memory.forget()
+            memory.refuse()
             current, is_proposed = image, False
             continue
         best = value
@@ -114,29 +117,36 @@ class _Memory:
 
     def __init__(self) -> None:
         self.theta_of = parameterizations.get("cholesky")
-        self.forget()
-
-    def forget(self) -> None:
-        """Start again."""
         self.steps: deque[Array] = deque(maxlen=_MEMORY + 1)
         self.images: deque[Array] = deque(maxlen=_MEMORY + 1)
+        self.stretch = 2.0
+
+    def refuse(self) -> None:
+        """Start again after a proposal that lost."""
+        self.steps.clear()
+        self.images.clear()
+        self.stretch = max(2.0, self.stretch / 4)
 
     def propose(self, mixture: Mixture, image: Mixture) -> Mixture | None:
         """Return the combination of EM's images whose step is the shortest; None for EM's own step."""
         theta, there = self.theta_of.pack(mixture), self.theta_of.pack(image)
         if not (np.isfinite(theta).all() and np.isfinite(there).all()):  # a weight of zero
-            self.forget()
+            self.refuse()
             return None
         self.steps.append(there - theta)
         self.images.append(there)
         if len(self.steps) < 2:
             return None
         units = _units(image)
+        step = self.steps[-1]
         changes = np.diff(np.array(self.steps), axis=0).T
         lengths = np.linalg.norm(changes * units[:, np.newaxis], axis=0)
         lengths = np.where(lengths > 0, lengths, 1.0)
-        gamma = np.linalg.lstsq(changes * units[:, np.newaxis] / lengths, self.steps[-1] * units, _RCOND)[0]
+        gamma = np.linalg.lstsq(changes * units[:, np.newaxis] / lengths, step * units, _RCOND)[0]
         combined = there - np.diff(np.array(self.images), axis=0).T @ (gamma / lengths)
+        if np.dot((combined - theta) * units, step * units) < np.dot(step * units, step * units):
+            combined = theta + self.stretch * step
+            self.stretch *= 2
         try:
             with np.errstate(all="ignore"):
                 return self.theta_of.unpack(combined, image)
@@ -147,7 +157,7 @@ class _Memory:
 def _units(mixture: Mixture) -> Array:
     """Return the square root of about the complete-data Fisher information of each entry of theta."""
     factor = mixture.kernel_factor()
-    n_components, n_features = mixture.means.shape
+    n_features = mixture.n_features
     root = np.sqrt(np.maximum(mixture.weights, 1e-12))
     if not mixture.kind.has_matrices:
         deviations = factor[:, :, 0]

@@ -131,7 +131,7 @@ class BatchRows:
             begin = end
         if begin != self.n_samples:
             raise ValueError(
-                f"`X` must give the same rows every time: {self.n_samples} the first time, then another number"
+                f"`X` must give the same rows every time: {self.n_samples} at first, then another number"
             )
 
     def e_step(self, mixture: Mixture, *, n_threads: int | None = None) -> Statistics:  # noqa: D102

@@ -87,7 +87,7 @@ def start_mixture(
         return _of(given.weights, given.means, _inverse(given.precisions, kind), covariance_type)
     resp = _responsibilities(X, weights, n_components, init_params, random_state)
     found = mixture_of(np.asarray(X, dtype=np.float64), weights, resp, covariance_type, options)
-    if given == Given():
+    if all(value is None for value in given):
         return found
     return _of(
         found.weights if given.weights is None else given.weights,
@@ -130,7 +130,9 @@ def mixture_of(X: Array, weights: Array, resp: Array, covariance_type: str, opti
             s2[k] = part.T @ difference if kind.has_matrices else (part * difference).sum(axis=0)
     variances = np.diag(scatter)
     variances = np.where(variances > 0, variances, typical(np.sqrt(variances)) ** 2)
-    around = _of(np.full(n_components, 1 / n_components), origin, _factor(variances, kind, origin.shape), kind.name)
+    around = _of(
+        np.full(n_components, 1 / n_components), origin, _factor(variances, kind, origin.shape), kind.name
+    )
     return m_step(Statistics(float(nk.sum()), 0.0, nk, s1, s2, origin), around, options)
 
 
