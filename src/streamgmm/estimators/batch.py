@@ -387,7 +387,10 @@ class GaussianMixture(ReadingMixin):
 
         def fit(plan: Plan, start: Mixture, seed: int, reporter: Reporter) -> BatchResult:
             result = solve(plan, rows, start, seed=seed, lower_bound=lower_bound, callback=reporter.iteration)
-            self._require_regular(result.mixture)
+            if (
+                result.n_iter != 1
+            ):  # a collapse in the only iteration is left to the warning, as in scikit-learn
+                self._require_regular(result.mixture)
             return result
 
         n_workers = min(thread_count(self.n_threads), self.n_init)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -16,9 +17,11 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from streamgmm import covariance, rules
+from streamgmm.fit.batch import BatchResult
 from streamgmm.fit.initialize import METHODS
+from streamgmm.fit.stream import Learner
 from streamgmm.mixture import Mixture
-from streamgmm.priors import ConjugatePrior
+from streamgmm.priors import ConjugatePrior, options, weak_prior
 from streamgmm.rules import Rule
 from streamgmm.statistics import Array
 from streamgmm.sweep import as_weights
@@ -261,6 +264,52 @@ class OnlineGaussianMixture(ReadingMixin):
         """Return the mixture learned so far."""
         return self._mixture()
 
+    @classmethod
+    def from_mixture(cls, mixture: Mixture, *, n_rows: float = 1000, **params: Any) -> OnlineGaussianMixture:
+        """Return an estimator that goes on learning from a mixture fitted elsewhere.
+
+        Parameters
+        ----------
+        mixture : Mixture
+        n_rows : float, default=1000
+            How many rows the mixture stands for: the more, the less the next ones change it.
+        **params
+            Of the constructor, but for ``n_components`` and ``covariance_type``. Regularization and the weak
+            prior are scaled to the mixture instead of to the first rows.
+
+        Examples
+        --------
+        >>> from streamgmm import Mixture, OnlineGaussianMixture
+        >>> mixture = Mixture([0.5, 0.5], [[-4.0], [4.0]], [[[1.0]], [[1.0]]])
+        >>> model = OnlineGaussianMixture.from_mixture(mixture, n_rows=500, random_state=0)
+        >>> model.partial_fit(mixture.sample(500, random_state=0)[0]).means_.round(1).ravel()
+        array([-4.,  4.])
+        """
+        if not (np.isfinite(n_rows) and n_rows > 0):
+            raise ValueError(f"`n_rows` must be positive and finite, got {n_rows}")
+        model = cls(mixture.n_components, covariance_type=mixture.covariance_type, **params)
+        model._validate_params()
+        progress = model._begin(mixture.n_features)
+        mean, scatter = _moments(mixture)
+        reg_covar, prior = model.reg_covar, model.prior
+        floor = 1e-6 * np.diag(scatter) if reg_covar is None else reg_covar
+        if isinstance(prior, str):
+            prior = weak_prior(mean, scatter, mixture.n_components)
+        learner = Learner.start(
+            progress.rule,
+            mixture,
+            n_rows=n_rows,
+            batch_size=progress.batch_size,
+            options=options(mixture.kind, mixture.n_components, mixture.n_features, floor, prior),
+        )
+        expected = float(mixture.log_prob(mixture.sample(1000, random_state=0)[0]).mean())
+        start = BatchResult(mixture, True, 0, [expected])
+        model._progress = replace(
+            progress, start_rows=0, stage=learner, n_rows=round(n_rows), em=start, given=mixture
+        )
+        model.n_features_in_ = mixture.n_features
+        return model
+
     @property
     def weights_(self) -> Array:  # noqa: D102
         return self._mixture().weights
@@ -377,3 +426,15 @@ class OnlineGaussianMixture(ReadingMixin):
         except BaseException:
             self.__dict__ = before
             raise
+
+
+def _moments(mixture: Mixture) -> tuple[Array, Array]:
+    """Return the mean and the covariance of the mixture as a whole."""
+    weights, factor = mixture.weights, mixture.kernel_factor()
+    mean = weights @ mixture.means
+    between = mixture.means - mean
+    if mixture.kind.has_matrices:
+        within = np.einsum("k,kab,kcb->ac", weights, factor, factor)
+    else:
+        within = np.diag(weights @ np.square(factor[:, :, 0]))
+    return mean, within + (weights[:, np.newaxis] * between).T @ between

@@ -94,4 +94,5 @@ def _traces(mixture: Mixture, s2: Array) -> Array:
     factor = mixture.kernel_factor()
     if not mixture.kind.has_matrices:
         return (s2 / np.square(factor[:, :, 0])).sum(axis=1)
-    return np.trace(np.linalg.solve(factor @ np.swapaxes(factor, 1, 2), s2), axis1=1, axis2=2)
+    half = np.linalg.solve(factor, s2)
+    return np.trace(np.linalg.solve(factor, np.swapaxes(half, 1, 2)), axis1=1, axis2=2)
