@@ -178,7 +178,7 @@ def test_same_errors(params):
     X = blobs()
     raised = []
     for cls in (Other, GaussianMixture):
-        with pytest.raises(ValueError, match=".") as error:
+        with pytest.raises(ValueError, match=r"\w") as error:
             cls(**params).fit(X)
         raised.append(error)
     assert raised[0].type is raised[1].type
@@ -381,7 +381,7 @@ def test_penalty_gradient(kind):
 def test_lbfgs_finds_the_optimum_of_em(kind, prior):
     """On well-separated components the two have one optimum."""
     X = blobs(600, n_components=2, seed=3)
-    params = {"covariance_type": kind, "prior": prior, "random_state": 0, "max_iter": 3000, "tol": 1e-8}
+    params = {"covariance_type": kind, "prior": prior, "random_state": 0, "max_iter": 3000, "tol": 1e-6}
     if prior == "weak" or kind == "tied":
         params["reg_covar"] = 0.0 if prior else 0.05
     em = GaussianMixture(2, **params).fit(X)
