@@ -12,7 +12,7 @@ from .sweep import e_step
 
 if TYPE_CHECKING:
     from . import datasets, diagnostics
-    from .estimators import GaussianMixture, OnlineGaussianMixture
+    from .estimators import GaussianMixture, OnlineGaussianMixture, select
     from .persistence import load, save
 
 __version__ = "0.1.0"
@@ -29,6 +29,7 @@ __all__ = [
     "parameterizations",
     "rules",
     "save",
+    "select",
 ]
 
 # Imported when first asked for, since scikit-learn takes longer to import than the rest together.
@@ -37,6 +38,7 @@ _LATER = {
     "OnlineGaussianMixture": "streamgmm.estimators",
     "load": "streamgmm.persistence",
     "save": "streamgmm.persistence",
+    "select": "streamgmm.estimators",
 }
 
 
