@@ -12,7 +12,8 @@ from .sweep import e_step
 
 if TYPE_CHECKING:
     from . import datasets, diagnostics
-    from .estimators import GaussianMixture, OnlineGaussianMixture, select
+    from .estimators import GaussianMixture, OnlineGaussianMixture
+    from .estimators.select import select
     from .persistence import load, save
 
 __version__ = "0.1.0"

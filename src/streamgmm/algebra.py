@@ -49,7 +49,7 @@ def checked_features(features: Any, n_features: int, *, name: str = "features") 
     ValueError
         If there are none, one is repeated, or one is no feature.
     """
-    numbers = [features] if isinstance(features, int | np.integer) else list(features)
+    numbers: list[Any] = [features] if isinstance(features, int | np.integer) else list(features)
     for number in numbers:
         if isinstance(number, bool) or not isinstance(number, int | np.integer):
             raise ValueError(f"`{name}` must be integers, got {number!r}")
@@ -79,7 +79,7 @@ def condition_component(
 
 def triangular(root: Array) -> Array:
     """Return the Cholesky factor of root root'."""
-    factor = np.linalg.qr(root.T, mode="r").T
+    factor: Array = np.asarray(np.linalg.qr(root.T, mode="r")).T
     signs = np.where(np.diag(factor) < 0, -1.0, 1.0)
     return factor[: len(root), : len(root)] * signs
 

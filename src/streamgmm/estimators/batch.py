@@ -344,7 +344,7 @@ class GaussianMixture(ReadingMixin):
         if len(weights) and not weights.any():
             raise ValueError("`sample_weight` must hold a positive weight, got only zero")
         self.n_features_in_ = rows.n_features
-        vars(self).pop("feature_names_in_", None)
+        self.__dict__.pop("feature_names_in_", None)
         if names is not None:
             self.feature_names_in_ = np.array(names, dtype=object)
         return rows, np.float64

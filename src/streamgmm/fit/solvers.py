@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -73,7 +73,12 @@ def solve(
     sums = partial(rows.e_step, n_threads=plan.n_threads)
     if plan.max_iter == 0:
         return BatchResult(start, False, 0, [])
-    settings = {"options": plan.options, "tol": plan.tol, "max_iter": plan.max_iter, "callback": callback}
+    settings: dict[str, Any] = {
+        "options": plan.options,
+        "tol": plan.tol,
+        "max_iter": plan.max_iter,
+        "callback": callback,
+    }
     if plan.solver == "em":
         return fit_em(start, sums, lower_bound=lower_bound, **settings)
     if plan.solver == "accelerated-em":

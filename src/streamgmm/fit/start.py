@@ -178,7 +178,7 @@ def _inverse(precisions: Array, kind: CovarianceType) -> Array:
     if not kind.has_matrices:
         return 1.0 / np.sqrt(precisions)
     inverse = np.linalg.inv(precisions)
-    return kind.factor(0.5 * (inverse + np.swapaxes(inverse, -1, -2)))
+    return kind.factor(np.asarray(0.5 * (inverse + np.swapaxes(inverse, -1, -2)), dtype=np.float64))
 
 
 def _factor(variances: Array, kind: CovarianceType, shape: tuple[int, ...]) -> Array:

@@ -7,14 +7,32 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
+from numba import types
 
 from streamgmm.covariance import CovarianceType
 from streamgmm.kernels import ascent
-from streamgmm.kernels._jit import DIRECTION, PROJECT, RETRACT, pointer
+from streamgmm.kernels._jit import (
+    DIRECTION,
+    PROJECT,
+    RETRACT,
+    boolean,
+    cube,
+    integer,
+    matrix,
+    pointer,
+    real,
+    vector,
+)
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
 
 Parts = tuple[Any, Any, Any]
+
+# explicit, because numba does not cache what takes a compiled function as an ordinary argument
+_WRITE_DIRECTION = types.void(
+    *(real, vector, vector, boolean, matrix, cube, vector, matrix, cube, vector, vector, cube),
+    *(integer, boolean, types.FunctionType(DIRECTION)),
+)
 
 
 class Parameterization(ABC):
@@ -118,7 +136,7 @@ class Parameterization(ABC):
         change = np.zeros(len(theta))
         _, means, scale = mixture.kernel_form()
         direction, _, _ = self.parts(mixture.kind)
-        ascent.write_direction(
+        pointer(ascent.write_direction, _WRITE_DIRECTION)(
             float(statistics.weight),
             statistics.nk,
             statistics.nk,
