@@ -14,6 +14,7 @@ from .info import info
 from .predict import predict
 from .sample import sample
 from .score import score
+from .select import select
 
 _INTERRUPTED = 130
 _ERRORS = (ValueError, OSError, MemoryError, OverflowError, ImportError)
@@ -80,7 +81,7 @@ def streamgmm() -> None:
     """  # noqa: D301
 
 
-for _command in (fit, score, predict, sample, info):
+for _command in (fit, select, score, predict, sample, info):
     streamgmm.add_command(_command)
 
 
