@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import warnings
 from contextlib import redirect_stdout
@@ -25,6 +26,7 @@ from streamgmm.priors import ConjugatePrior, options
 
 TYPES = covariance.names()
 INITS = ("kmeans", "k-means++", "random", "random_from_data")
+N_HOSTILE = int(os.environ.get("STREAMGMM_HOSTILE", "60"))  # 500 have passed
 ATTRIBUTES = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_")
 
 
@@ -381,11 +383,13 @@ def test_penalty_gradient(kind):
 def test_lbfgs_finds_the_optimum_of_em(kind, prior):
     """On well-separated components the two have one optimum."""
     X = blobs(600, n_components=2, seed=3)
-    params = {"covariance_type": kind, "prior": prior, "random_state": 0, "max_iter": 3000, "tol": 1e-6}
+    params = {"covariance_type": kind, "prior": prior, "random_state": 0, "max_iter": 3000, "tol": 1e-8}
     if prior == "weak" or kind == "tied":
         params["reg_covar"] = 0.0 if prior else 0.05
     em = GaussianMixture(2, **params).fit(X)
-    climbed = GaussianMixture(2, solver="lbfgs", **params).fit(X)
+    with warnings.catch_warnings():  # so close to the optimum rounding may hide that the slope is zero
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        climbed = GaussianMixture(2, solver="lbfgs", **params).fit(X)
     np.testing.assert_allclose(climbed.means_, em.means_, atol=1e-3)
     np.testing.assert_allclose(climbed.covariances_, em.covariances_, rtol=1e-3, atol=1e-3)
 
@@ -393,8 +397,8 @@ def test_lbfgs_finds_the_optimum_of_em(kind, prior):
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("kind", TYPES)
 def test_every_solver_comes_near_em(solver, kind):
-    X = blobs(20_000, n_components=2, seed=3)
-    params = {"covariance_type": kind, "random_state": 0, "tol": 1e-4, "max_iter": 60}
+    X = blobs(8000, n_components=2, seed=3)
+    params = {"covariance_type": kind, "random_state": 0, "tol": 1e-4, "max_iter": 30}
     em = GaussianMixture(2, **params).fit(X)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -453,7 +457,7 @@ def check_hostile(seed):
     assert np.isfinite(model.lower_bound_), seed
 
 
-@pytest.mark.parametrize("first", range(0, 60, 20))
+@pytest.mark.parametrize("first", range(0, N_HOSTILE, 20))
 def test_hostile_data_with_a_prior(first):
     for seed in range(first, first + 20):
         check_hostile(seed)
