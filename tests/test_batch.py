@@ -20,8 +20,9 @@ from streamgmm import GaussianMixture, Mixture, OnlineGaussianMixture, covarianc
 from streamgmm.fit.accelerated import fit_accelerated
 from streamgmm.fit.batch import fit_em
 from streamgmm.fit.penalty import penalty_of
+from streamgmm.fit.rows import ArrayRows, BatchRows
 from streamgmm.fit.solvers import SOLVERS
-from streamgmm.fit.start import BOUND, start_mixture
+from streamgmm.fit.start import BOUND, SAMPLE, start_mixture
 from streamgmm.priors import ConjugatePrior, options
 
 TYPES = covariance.names()
@@ -503,6 +504,21 @@ def test_every_solver_takes_a_parquet_file(tmp_path, solver):
         model = GaussianMixture(3, solver=solver, random_state=0, prior="weak").fit(tmp_path / "x.parquet")
     assert list(model.feature_names_in_) == ["a", "b"]
     assert model.score(tmp_path / "x.parquet") > GaussianMixture().fit(X).score(X)
+
+
+def test_the_sample_is_not_what_chose_the_components():
+    """Components of rows drawn with a common seed are chosen by the first numbers of that seed."""
+    truth = Mixture([0.5, 0.5], [[-9.0], [9.0]], [1.0, 1.0], "spherical")
+    for seed in range(5):
+        X, _ = truth.sample(100_000, seed)
+        for rows in (
+            ArrayRows(X, np.empty(0)),
+            BatchRows.count(lambda X=X: np.array_split(X, 9), np.empty(0)),
+        ):
+            sample, weights = rows.sample(SAMPLE)
+            assert sample.shape == (SAMPLE, 1)
+            assert not len(weights)
+            assert (sample > 0).mean() == pytest.approx(0.5, abs=0.02)
 
 
 def test_the_start_of_many_rows_needs_a_sample_of_them():

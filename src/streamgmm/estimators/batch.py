@@ -19,7 +19,7 @@ from streamgmm import covariance, priors
 from streamgmm.fit.batch import BatchResult
 from streamgmm.fit.rows import ArrayRows, BatchRows, Rows
 from streamgmm.fit.solvers import SOLVERS, Plan, collapsed, solve, weak_prior_of
-from streamgmm.fit.start import BOUND, Given, start_mixture
+from streamgmm.fit.start import BOUND, SAMPLE, Given, start_mixture
 from streamgmm.mixture import Mixture
 from streamgmm.priors import ConjugatePrior
 from streamgmm.statistics import Array
@@ -65,7 +65,7 @@ class GaussianMixture(ReadingMixin):
     n_init : int, default=1
         Starts, on all cores; the best is kept.
     init_params : {"kmeans", "k-means++", "random", "random_from_data"}, default="kmeans"
-        Of more than 65536 rows, the start is found from a random sample of as many.
+        Of more than 65536 rows, the start is found from 16384 of them, drawn at random.
     weights_init : array-like of shape (n_components,), optional
     means_init : array-like of shape (n_components, n_features), optional
     precisions_init : array-like, optional
@@ -361,7 +361,8 @@ class GaussianMixture(ReadingMixin):
         self, rows: Rows, given: Given, options: Array, random_state: np.random.RandomState
     ) -> Iterator[tuple[Mixture, int]]:
         """Yield starting mixtures and seeds, one after the other, as scikit-learn draws them."""
-        X, weights = rows.sample(BOUND)
+        bound = BOUND if rows.n_samples <= BOUND else max(SAMPLE, 100 * self.n_components)
+        X, weights = rows.sample(bound)
         for _ in range(self.n_init):
             start = start_mixture(
                 X,

@@ -13,6 +13,7 @@ from streamgmm.statistics import Array, Statistics
 from streamgmm.sweep import CHUNK, as_rows, e_step, require_finite
 
 _NO_WEIGHTS = np.empty(0)
+_SEED = (0x73747265, 0x616D676D, 0x6D)
 
 
 class Rows(Protocol):
@@ -33,7 +34,7 @@ class Rows(Protocol):
         """Return the statistics of all rows under a mixture: one pass."""
 
     def sample(self, bound: int) -> tuple[Any, Array]:
-        """Return all rows in their order, or ``bound`` of them at random, and their weights or none."""
+        """Return all rows in their order, or ``bound`` at random if there are more; and weights or none."""
 
     def shuffled(self, rng: np.random.RandomState) -> Iterator[tuple[Any, Array]]:
         """Yield the rows and their weights in parts, in random order as far as memory allows."""
@@ -161,9 +162,10 @@ def _parts(X: Any, weights: Array) -> Iterator[tuple[Any, Array]]:
 def _reservoir(parts: Iterable[tuple[Any, Array]], bound: int) -> tuple[Any, Array]:
     """Return at most ``bound`` rows of positive weight, each equally likely, in their order.
 
-    Every row draws a number, always the same for the same place, and the smallest are kept.
+    Every row draws a number, always the same for the same place, and the smallest are kept. The seed is one
+    that nobody draws data with: the same numbers may have chosen the rows' components.
     """
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(_SEED)
     rows: Any = None
     kept_weights = keys = _NO_WEIGHTS
     for X, weights in parts:

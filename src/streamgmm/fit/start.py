@@ -1,6 +1,6 @@
 """scikit-learn's starts: responsibilities from a few rows, then one M-step.
 
-Up to `BOUND` rows they are scikit-learn's own, draw for draw; of more rows a sample of as many is used, so
+Up to `BOUND` rows they are scikit-learn's own, draw for draw; of more rows a sample of `SAMPLE` is used, so
 that the start never costs more than the fit.
 """
 
@@ -20,6 +20,7 @@ from .batch import m_step
 from .initialize import feature_moments, typical
 
 BOUND = 65536
+SAMPLE = 16384
 _FAR = 1e3  # standard deviations from zero: from here on distances are computed between centered rows
 
 
@@ -55,7 +56,7 @@ def start_mixture(
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
-        At least ``n_components`` finite rows; about `BOUND` of them are enough.
+        At least ``n_components`` finite rows; about `SAMPLE` of them are enough.
     weights : ndarray of shape (n_samples,) or (0,)
         Positive; empty for ones.
     n_components : int
