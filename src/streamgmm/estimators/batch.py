@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -16,10 +17,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from streamgmm import covariance, priors
-from streamgmm.fit.batch import BatchResult
+from streamgmm.fit.batch import BatchResult, statistics_of
 from streamgmm.fit.rows import ArrayRows, BatchRows, Rows
 from streamgmm.fit.solvers import SOLVERS, Plan, collapsed, solve, weak_prior_of
-from streamgmm.fit.start import BOUND, SAMPLE, Given, start_mixture
+from streamgmm.fit.start import BOUND, SAMPLE, Given, best_start, start_mixture
 from streamgmm.mixture import Mixture
 from streamgmm.priors import ConjugatePrior
 from streamgmm.statistics import Array
@@ -65,7 +66,8 @@ class GaussianMixture(ReadingMixin):
     n_init : int, default=1
         Starts, on all cores; the best is kept.
     init_params : {"kmeans", "k-means++", "random", "random_from_data"}, default="kmeans"
-        Of more than 65536 rows, the start is found from 16384 of them, drawn at random.
+        Of more than 65536 rows, the start is found from 16384 of them, drawn at random: the
+        better of two fits.
     weights_init : array-like of shape (n_components,), optional
     means_init : array-like of shape (n_components, n_features), optional
     precisions_init : array-like, optional
@@ -363,17 +365,24 @@ class GaussianMixture(ReadingMixin):
         """Yield starting mixtures and seeds, one after the other, as scikit-learn draws them."""
         bound = BOUND if rows.n_samples <= BOUND else max(SAMPLE, 100 * self.n_components)
         X, weights = rows.sample(bound)
+        find = partial(
+            start_mixture,
+            X,
+            weights,
+            self.n_components,
+            self.covariance_type,
+            init_params=self.init_params,
+            random_state=random_state,
+            options=options,
+            given=given,
+        )
+        is_free = all(value is None for value in given)
         for _ in range(self.n_init):
-            start = start_mixture(
-                X,
-                weights,
-                self.n_components,
-                self.covariance_type,
-                init_params=self.init_params,
-                random_state=random_state,
-                options=options,
-                given=given,
-            )
+            if rows.n_samples > bound and is_free and self.max_iter > 0:
+                sums = statistics_of(X, weights if len(weights) else None, self.n_threads)
+                start = best_start(find, sums, options=options, tol=self.tol, max_iter=self.max_iter)
+            else:
+                start = find()
             self._require_regular(start)
             yield start, self._seed(random_state)
 
