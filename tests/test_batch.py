@@ -370,9 +370,9 @@ def test_penalty_gradient(kind):
 
     mixture = Mixture(*naive.random_parameters(np.random.default_rng(1), kind, 3, 2))
     prior = ConjugatePrior([1.0, 2.0], [[2.0, 0.5], [0.5, 1.0]], mean_count=0.7, concentration=1.5)
-    for name in ("cholesky", "natural"):
+    for name, given in (("cholesky", prior), ("natural", prior), ("cholesky", None)):
         theta_of = parameterizations.get(name)
-        penalty = penalty_of(options(mixture.kind, 3, 2, 0.1, prior), n_rows=50, parameterization=name)
+        penalty = penalty_of(options(mixture.kind, 3, 2, 0.1, given), n_rows=50, parameterization=name)
         numeric = naive.central_differences(
             lambda theta, at=theta_of, f=penalty: f(at.unpack(theta, mixture))[0], theta_of.pack(mixture)
         )

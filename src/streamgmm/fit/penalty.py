@@ -12,6 +12,8 @@ from streamgmm.mixture import Mixture
 from streamgmm.parameterizations import Parameterization
 from streamgmm.statistics import Array, Statistics
 
+_SOME = 1e-300  # a component without rows would be passed over, and the added variance with it
+
 
 def penalty_of(
     options: Array,
@@ -86,7 +88,8 @@ def _pseudo_rows(options: Array, mixture: Mixture, n_rows: float) -> tuple[Stati
             s2 += scale + mean_count * shift**2
     added = n_rows / n_components * options[FLOOR : FLOOR + n_features]
     s2 += np.diag(added) if kind.has_matrices else added
-    return Statistics(float(nk.sum()), 0.0, nk, s1, s2, means), float(concentration)
+    nk = np.maximum(nk, _SOME)
+    return Statistics(0.0, 0.0, nk, s1, s2, means), float(concentration)
 
 
 def _traces(mixture: Mixture, s2: Array) -> Array:
