@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from streamgmm import Mixture, OnlineGaussianMixture, load, save
+from streamgmm import Mixture, OnlineGaussianMixture, load, save, select
 from streamgmm.cli._rows import Rewindable
 from streamgmm.cli.app import streamgmm
 from streamgmm.cli.fit import standardization, unstandardize
@@ -300,9 +300,28 @@ def test_other_usage_errors(folder):
     assert "x>=1" in error_of("sample", folder / "model", "-n", 0, code=2)
 
 
-@pytest.mark.parametrize("command", [[], ["fit"], ["score"], ["predict"], ["sample"], ["info"]])
+@pytest.mark.parametrize("command", [[], ["fit"], ["select"], ["score"], ["predict"], ["sample"], ["info"]])
 def test_help(command):
     assert "Usage: " in output_of(*command, "--help")
+
+
+# ---------------------------------------------------------------- select
+
+
+def test_select_is_the_function_fed_with_the_file(folder, X, tmp_path):
+    model = tmp_path / "best.safetensors"
+    arguments = ("-k", "1-2,4", "--covariance", "full", "--covariance", "tied", "-o", model)
+    found = json_of("select", folder / "points.csv", *arguments, "--json")
+    expected = select(
+        X, [1, 2, 4], covariance_types=["full", "tied"], random_state=0, prior="weak", tol=1e-5, max_iter=1000
+    )
+    assert [row["n_components"] for row in found["table"]] == [row.n_components for row in expected.table]
+    assert [row["value"] for row in found["table"]] == pytest.approx([row.value for row in expected.table])
+    assert load(model).n_components == expected.best.n_components
+    text = output_of("select", "-", "-k", "2", "--criterion", "held-out", stdin="a\n" + "1\n2\n9\n8\n" * 9)
+    assert "held-out" in text
+    assert "must be numbers from 1" in error_of("select", folder / "points.csv", "-k", "0-3", code=2)
+    assert "rising order" in error_of("select", folder / "points.csv", "-k", "3-1", code=2)
 
 
 # ---------------------------------------------------------------- model files

@@ -12,12 +12,14 @@ from .sweep import e_step
 
 if TYPE_CHECKING:
     from . import category_learning, datasets, diagnostics
-    from .estimators import OnlineGaussianMixture
+    from .estimators import GaussianMixture, OnlineGaussianMixture
+    from .estimators.select import select
     from .persistence import load, save
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "GaussianMixture",
     "Mixture",
     "OnlineGaussianMixture",
     "Statistics",
@@ -29,13 +31,16 @@ __all__ = [
     "parameterizations",
     "rules",
     "save",
+    "select",
 ]
 
 # Imported when first asked for, since scikit-learn takes longer to import than the rest together.
 _LATER = {
+    "GaussianMixture": "streamgmm.estimators",
     "OnlineGaussianMixture": "streamgmm.estimators",
     "load": "streamgmm.persistence",
     "save": "streamgmm.persistence",
+    "select": "streamgmm.estimators",
 }
 
 

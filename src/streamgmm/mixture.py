@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from . import covariance, sweep
+from . import algebra, covariance, sweep
 from .statistics import Array
 
 
@@ -228,6 +229,173 @@ class Mixture:
             else:
                 X[rows] = self.means[k] + X[rows] * factor[k]
         return X, labels
+
+    def marginal(self, features: int | Iterable[int]) -> Mixture:
+        """Return the mixture of some of the features, in the order given.
+
+        Parameters
+        ----------
+        features : int or iterable of int
+
+        Examples
+        --------
+        >>> from streamgmm import Mixture
+        >>> Mixture([1.0], [[1.0, 2.0]], [[[4.0, 1.0], [1.0, 9.0]]]).marginal(1).covariances
+        array([[[9.]]])
+        """
+        chosen = algebra.checked_features(features, self.n_features)
+        factor: Any = self.factor
+        if self.kind.has_matrices:
+            roots = factor.reshape(-1, *factor.shape[-2:])
+            factor = np.array([algebra.triangular(root[chosen]) for root in roots])
+            factor = factor[0] if self.kind.pooled else factor
+        elif not self.kind.pooled:
+            factor = factor[:, chosen]
+        return Mixture.from_factor(self.log_weights, self.means[:, chosen], factor, self.covariance_type)
+
+    def condition(self, values: Mapping[int, float]) -> Mixture:
+        """Return the mixture of the other features where some have known values: regression, imputation.
+
+        The conditional mean is ``weights @ means``.
+
+        Parameters
+        ----------
+        values : mapping of int to float
+            Feature numbers and what they are known to be.
+
+        Raises
+        ------
+        ValueError
+            If no feature is known, none is left, or a value is not finite.
+
+        Examples
+        --------
+        >>> from streamgmm import Mixture
+        >>> mixture = Mixture([0.5, 0.5], [[0.0, 0.0], [9.0, 5.0]], [[[1.0, 0.5], [0.5, 1.0]]] * 2)
+        >>> given = mixture.condition({0: 9.5})
+        >>> (given.weights @ given.means).round(3), given.covariances[1]
+        (array([5.25]), array([[0.75]]))
+        """
+        known = algebra.checked_features(values.keys(), self.n_features, name="values")
+        unknown = [feature for feature in range(self.n_features) if feature not in known]
+        if not unknown:
+            raise ValueError("`values` must leave at least one feature unknown, got all")
+        given = _finite("values", list(values.values()))
+        if not self.kind.has_matrices:  # features are independent within a component
+            log_prob = self.marginal(known)._log_components(given)
+            rest = self.marginal(unknown)
+            means, factor = rest.means, rest.factor
+        else:
+            parts = [
+                algebra.condition_component(mean, root, known, unknown, given)
+                for mean, root in zip(self.means, self.kernel_factor(), strict=True)
+            ]
+            log_prob = np.array([part[0] for part in parts])
+            means = np.array([part[1] for part in parts])
+            factor = parts[0][2] if self.kind.pooled else np.array([part[2] for part in parts])
+        log_weights = self.log_weights + log_prob
+        log_weights = log_weights - np.logaddexp.reduce(log_weights)
+        return Mixture.from_factor(log_weights, means, factor, self.covariance_type)
+
+    def merge(self, i: int, j: int) -> Mixture:
+        """Return the mixture whose components i and j are replaced by one, which comes where i was.
+
+        The new component has the pair's weight, mean and covariance, as far as the covariance type can
+        express it; it is the closest one in Kullback-Leibler divergence from the pair. The covariance that
+        `tied` components share takes in what separated the two.
+
+        Parameters
+        ----------
+        i, j : int
+
+        Examples
+        --------
+        >>> from streamgmm import Mixture
+        >>> merged = Mixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]]).merge(0, 1)
+        >>> merged.means, merged.covariances
+        (array([[0.]]), array([[[2.]]]))
+        """
+        i, j = algebra.checked_features([i, j], self.n_components, name="i and j")
+        pair = self.log_weights[[i, j]]
+        log_weight = np.logaddexp.reduce(pair)
+        share = np.exp(pair - log_weight) if np.isfinite(log_weight) else np.array([0.5, 0.5])
+        shift = self.means[j] - self.means[i]
+        between = share[0] * share[1] * np.outer(shift, shift)
+        log_weights, means = self.log_weights.copy(), self.means.copy()
+        log_weights[i], means[i] = log_weight, self.means[i] + share[1] * shift
+        covariances = self.covariances
+        if self.covariance_type == "tied":
+            covariances = covariances + np.exp(log_weight) * between
+        else:
+            added = {"full": between, "diag": np.diag(between), "spherical": np.diag(between).mean()}
+            covariances[i] = (
+                share[0] * covariances[i] + share[1] * covariances[j] + added[self.covariance_type]
+            )
+            covariances = np.delete(covariances, j, axis=0)
+        return Mixture.from_factor(
+            np.delete(log_weights, j),
+            np.delete(means, j, axis=0),
+            self.kind.factor(covariances),
+            self.covariance_type,
+        )
+
+    def entropy_bounds(self) -> algebra.Bounds:
+        """Return (lower, upper) bounds of the entropy -E log p(x), in nats; neither draws a sample.
+
+        They are the pairwise-distance estimators with Bhattacharyya and Kullback-Leibler distances
+        (Kolchinsky and Tracey, 2017, Entropy 19, 361, eqs. 10, 13 and 15), and no worse than the components'
+        mean entropy and the entropy of one Gaussian with the mixture's covariance.
+
+        Examples
+        --------
+        >>> from streamgmm import Mixture
+        >>> bounds = Mixture([0.5, 0.5], [[-9.0], [9.0]], [1.0, 1.0], "spherical").entropy_bounds()
+        >>> round(bounds.lower, 4), round(bounds.upper, 4)  # log 2 more than each component's
+        (2.1121, 2.1121)
+        """
+        return algebra.entropy_bounds(self.log_weights, self.means, self.kernel_factor())
+
+    def kl_divergence(
+        self,
+        other: Mixture,
+        *,
+        n_samples: int = 100_000,
+        random_state: int | np.random.Generator | None = 0,
+    ) -> algebra.Estimate:
+        """Return an estimate of E log p(x) / q(x) over rows drawn from this mixture, in nats.
+
+        Parameters
+        ----------
+        other : Mixture
+            q, with as many features.
+        n_samples : int, default=100000
+        random_state : int or numpy.random.Generator, default=0
+
+        Returns
+        -------
+        Estimate
+            ``value``, which may be a little negative for nearly the same mixtures, and its standard
+            ``error``.
+
+        Examples
+        --------
+        >>> from streamgmm import Mixture
+        >>> p, q = Mixture([1.0], [[0.0]], [[[1.0]]]), Mixture([1.0], [[1.0]], [[[1.0]]])
+        >>> round(p.kl_divergence(q).value, 1)
+        0.5
+        """
+        if other.n_features != self.n_features:
+            raise ValueError(f"`other` must have {self.n_features} features, got {other.n_features}")
+        X, _ = self.sample(n_samples, random_state)
+        log_ratio = self.log_prob(X) - other.log_prob(X)
+        error = float(log_ratio.std() / np.sqrt(len(log_ratio)))
+        return algebra.Estimate(float(log_ratio.mean()), error)
+
+    def _log_components(self, x: Array) -> Array:
+        """Return log N(x; mean_k, S_k) of one row for diagonal covariances (n_components,)."""
+        deviations = self.kernel_factor()[:, :, 0]
+        z = (x - self.means) / deviations
+        return -0.5 * (z**2 + np.log(2 * np.pi)).sum(axis=1) - np.log(deviations).sum(axis=1)
 
 
 def _finite(name: str, value: Any) -> Array:

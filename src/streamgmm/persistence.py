@@ -22,7 +22,7 @@ from .mixture import Mixture
 from .statistics import Array
 
 if TYPE_CHECKING:
-    from .estimators import OnlineGaussianMixture
+    from .estimators import GaussianMixture, OnlineGaussianMixture
 
 FORMAT = "streamgmm"
 FORMAT_VERSION = 1
@@ -53,7 +53,7 @@ class ModelFile(NamedTuple):
 
 
 def save(
-    model: Mixture | OnlineGaussianMixture,
+    model: Mixture | GaussianMixture | OnlineGaussianMixture,
     path: str | os.PathLike[str],
     *,
     feature_names: Sequence[str] | None = None,
@@ -64,7 +64,7 @@ def save(
 
     Parameters
     ----------
-    model : Mixture or OnlineGaussianMixture
+    model : Mixture, GaussianMixture or OnlineGaussianMixture
         Of an estimator, its mixture is written, with the names and the number of rows it saw.
     path : path-like
         By custom ending in ``.safetensors``. An existing file is replaced.

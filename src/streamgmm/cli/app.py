@@ -14,6 +14,7 @@ from .info import info
 from .predict import predict
 from .sample import sample
 from .score import score
+from .select import select
 from .simulate import simulate
 
 _INTERRUPTED = 130
@@ -81,7 +82,7 @@ def streamgmm() -> None:
     """  # noqa: D301
 
 
-for _command in (fit, score, predict, sample, info, simulate):
+for _command in (fit, select, score, predict, sample, info, simulate):
     streamgmm.add_command(_command)
 
 

@@ -97,7 +97,7 @@ def fit(
     from streamgmm.sources import open_source
 
     if output is not None:
-        _require_replaceable(output)
+        require_replaceable(output)
     estimator = _estimator(**parameters)
     batch_size = estimator.batch_size
     source = open_source(files, columns=columns, batch_rows=batch_size * max(1, _READ_ROWS // batch_size))
@@ -234,7 +234,7 @@ def _settings(ctx: click.Context) -> dict[str, Any]:
     return {"command": "fit", **{name: ctx.params[name] for name in names}}
 
 
-def _require_replaceable(output: str) -> None:
+def require_replaceable(output: str) -> None:
     """Raise before any row is read if the model cannot be written, or would replace what is not one."""
     from streamgmm.persistence import ModelFileError, require_writable
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .batch import GaussianMixture
 from .online import OnlineGaussianMixture
+from .select import Candidate, Selection, select
 
-__all__ = ["OnlineGaussianMixture"]
+__all__ = ["Candidate", "GaussianMixture", "OnlineGaussianMixture", "Selection", "select"]

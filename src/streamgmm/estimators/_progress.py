@@ -31,6 +31,7 @@ class Progress:
     history: History
     n_rows: int
     em: BatchResult | None = None
+    given: Mixture | None = None  # what the learner holds, to the last bit, until rows come
 
     @property
     def start(self) -> BatchResult:
@@ -71,11 +72,14 @@ class Progress:
                     UserWarning,
                     stacklevel=4,
                 )
-        return replace(self, stage=stage, history=history, n_rows=n_rows, em=em)
+        given = None if len(X) else self.given
+        return replace(self, stage=stage, history=history, n_rows=n_rows, em=em, given=given)
 
     @cached_property
     def mixture(self) -> Mixture:
         """The mixture learned so far."""
+        if self.given is not None:
+            return self.given
         if isinstance(self.stage, WarmUp):
             return self.stage.result.mixture
         return self.stage.mixture

@@ -5,33 +5,37 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, DensityMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from streamgmm import covariance, rules
+from streamgmm.fit.batch import BatchResult
 from streamgmm.fit.initialize import METHODS
+from streamgmm.fit.stream import Learner
 from streamgmm.mixture import Mixture
-from streamgmm.priors import ConjugatePrior
+from streamgmm.priors import ConjugatePrior, options, weak_prior
 from streamgmm.rules import Rule
 from streamgmm.statistics import Array
 from streamgmm.sweep import as_weights
 
 from ._history import History
 from ._progress import Progress
+from ._reading import Labels, ReadingMixin
 from ._warmup import Settings, WarmUp
 
 _DTYPES = (np.float64, np.float32)
 _SCALE_ROWS = 100
 
 
-class OnlineGaussianMixture(DensityMixin, BaseEstimator):
+class OnlineGaussianMixture(ReadingMixin):
     """Gaussian mixture that learns from rows as they come.
 
     The first ``init_size`` rows are kept and fitted by EM; from then on each mini-batch changes the mixture
@@ -253,51 +257,64 @@ class OnlineGaussianMixture(DensityMixin, BaseEstimator):
             self._progress = progress
         return self
 
-    def score_samples(self, X: Any) -> Array:
-        """Return the log density of each row (n_samples,), in nats."""
-        return self._mixture().log_prob(self._check_reading(X), n_threads=self.n_threads)
-
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Return the mean log density of the rows, in nats."""
-        log_prob = self.score_samples(X)
-        if sample_weight is None:
-            return float(log_prob.mean())
-        weights = as_weights(sample_weight, len(log_prob))
-        if not weights.any():
-            raise ValueError("`sample_weight` must hold a positive weight, got only zero")
-        return float(np.average(log_prob, weights=weights))
-
-    def predict(self, X: Any) -> np.ndarray[Any, np.dtype[np.intp]]:
-        """Return the most probable component of each row (n_samples,)."""
-        return np.argmax(self.predict_proba(X), axis=1)
-
-    def predict_proba(self, X: Any) -> Array:
-        """Return the responsibilities (n_samples, n_components)."""
-        return self._mixture().responsibilities(self._check_reading(X), n_threads=self.n_threads)
-
-    def fit_predict(
-        self, X: Any, y: Any = None, sample_weight: Any = None
-    ) -> np.ndarray[Any, np.dtype[np.intp]]:
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Labels:
         """Learn from rows and return the most probable component of each."""
         return self.fit(X, y, sample_weight).predict(X)
 
-    def sample(self, n_samples: int = 1) -> tuple[Array, np.ndarray[Any, np.dtype[np.intp]]]:
+    def sample(self, n_samples: int = 1) -> tuple[Array, Labels]:
         """Draw rows and the components they came from."""
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         return self._mixture().sample(n_samples, int(seed))
 
-    def bic(self, X: Any) -> float:
-        """Return the Bayesian information criterion on rows (the lower, the better)."""
-        log_prob = self.score_samples(X)
-        return float(-2 * log_prob.sum() + self._mixture().n_parameters * np.log(len(log_prob)))
-
-    def aic(self, X: Any) -> float:
-        """Return Akaike's information criterion on rows (the lower, the better)."""
-        return float(-2 * self.score_samples(X).sum() + 2 * self._mixture().n_parameters)
-
     def to_mixture(self) -> Mixture:
         """Return the mixture learned so far."""
         return self._mixture()
+
+    @classmethod
+    def from_mixture(cls, mixture: Mixture, *, n_rows: float = 1000, **params: Any) -> OnlineGaussianMixture:
+        """Return an estimator that goes on learning from a mixture fitted elsewhere.
+
+        Parameters
+        ----------
+        mixture : Mixture
+        n_rows : float, default=1000
+            How many rows the mixture stands for: the more, the less the next ones change it.
+        **params
+            Of the constructor, but for ``n_components`` and ``covariance_type``. Regularization and the weak
+            prior are scaled to the mixture instead of to the first rows.
+
+        Examples
+        --------
+        >>> from streamgmm import Mixture, OnlineGaussianMixture
+        >>> mixture = Mixture([0.5, 0.5], [[-4.0], [4.0]], [[[1.0]], [[1.0]]])
+        >>> model = OnlineGaussianMixture.from_mixture(mixture, n_rows=500, random_state=0)
+        >>> model.partial_fit(mixture.sample(500, random_state=0)[0]).means_.round(1).ravel()
+        array([-4.,  4.])
+        """
+        if not (np.isfinite(n_rows) and n_rows > 0):
+            raise ValueError(f"`n_rows` must be positive and finite, got {n_rows}")
+        model = cls(mixture.n_components, covariance_type=mixture.covariance_type, **params)
+        model._validate_params()
+        progress = model._begin(mixture.n_features)
+        mean, scatter = _moments(mixture)
+        reg_covar, prior = model.reg_covar, model.prior
+        floor = 1e-6 * np.diag(scatter) if reg_covar is None else reg_covar
+        if isinstance(prior, str):
+            prior = weak_prior(mean, scatter, mixture.n_components)
+        learner = Learner.start(
+            progress.rule,
+            mixture,
+            n_rows=n_rows,
+            batch_size=progress.batch_size,
+            options=options(mixture.kind, mixture.n_components, mixture.n_features, floor, prior),
+        )
+        expected = float(mixture.log_prob(mixture.sample(1000, random_state=0)[0]).mean())
+        start = BatchResult(mixture, True, 0, [expected])
+        model._progress = replace(
+            progress, start_rows=0, stage=learner, n_rows=round(n_rows), em=start, given=mixture
+        )
+        model.n_features_in_ = mixture.n_features
+        return model
 
     @property
     def weights_(self) -> Array:  # noqa: D102
@@ -377,10 +394,6 @@ class OnlineGaussianMixture(DensityMixin, BaseEstimator):
             raise ValueError("`sample_weight` must hold a positive weight, got only zero")
         return X, weights
 
-    def _check_reading(self, X: Any) -> Any:
-        check_is_fitted(self)
-        return validate_data(self, X, dtype=_DTYPES, reset=False)
-
     def _begin(self, n_features: int) -> Progress:
         rule = rules.get(self.rule)
         rule.require_fit(covariance.get(self.covariance_type))
@@ -419,3 +432,15 @@ class OnlineGaussianMixture(DensityMixin, BaseEstimator):
         except BaseException:
             self.__dict__ = before
             raise
+
+
+def _moments(mixture: Mixture) -> tuple[Array, Array]:
+    """Return the mean and the covariance of the mixture as a whole."""
+    weights, factor = mixture.weights, mixture.kernel_factor()
+    mean = weights @ mixture.means
+    between = mixture.means - mean
+    if mixture.kind.has_matrices:
+        within = np.einsum("k,kab,kcb->ac", weights, factor, factor)
+    else:
+        within = np.diag(weights @ np.square(factor[:, :, 0]))
+    return mean, within + (weights[:, np.newaxis] * between).T @ between

@@ -1,13 +1,20 @@
-"""EM to convergence over rows that are at hand."""
+"""EM to convergence, over rows that are at hand or that a function sums up."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from streamgmm import rules
 from streamgmm.mixture import Mixture
-from streamgmm.statistics import Array
+from streamgmm.statistics import Array, Statistics
 from streamgmm.sweep import e_step
+
+StatisticsOf = Callable[[Mixture], Statistics]
+Callback = Callable[[int, float], None]
 
 
 class BatchResult(NamedTuple):
@@ -28,6 +35,24 @@ class BatchResult(NamedTuple):
     lower_bounds: list[float]
 
 
+def statistics_of(X: Any, weights: Any = None, n_threads: int | None = None) -> StatisticsOf:
+    """Return the function mixture -> Statistics of rows; a function is returned as it is.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features) or callable
+    weights : array-like of shape (n_samples,), optional
+    n_threads : int, optional
+    """
+    return X if callable(X) else partial(e_step, X=X, sample_weight=weights, n_threads=n_threads)
+
+
+def m_step(statistics: Statistics, mixture: Mixture, options: Array | None = None) -> Mixture:
+    """Return the mixture after EM's M-step on statistics that are centered at its means."""
+    rule = rules.EM()
+    return rule.update(statistics, rule.init(mixture, n_rows=statistics.weight, options=options), mixture)[0]
+
+
 def fit_em(
     mixture: Mixture,
     X: Any,
@@ -37,19 +62,37 @@ def fit_em(
     tol: float = 1e-4,
     max_iter: int = 200,
     n_threads: int | None = None,
+    lower_bound: float = -np.inf,
+    callback: Callback | None = None,
 ) -> BatchResult:
-    """Run EM from a mixture until an iteration gains less than ``tol`` nats per row.
+    """Run EM from a mixture until the mean log-likelihood changes by less than ``tol`` nats.
+
+    As in scikit-learn, the log-likelihood is that before each M-step, and the last M-step counts.
 
     Parameters
     ----------
     mixture : Mixture
-    X : array-like of shape (n_samples, n_features)
+    X : array-like of shape (n_samples, n_features) or callable
+        Rows, or a function mixture -> Statistics, wherever the rows are.
     weights : ndarray of shape (n_samples,), optional
     options : ndarray, optional
         Regularization and prior, from `streamgmm.priors.options`.
     tol : float, default=1e-4
     max_iter : int, default=200
     n_threads : int, optional
+    lower_bound : float, optional
+        What the first log-likelihood is compared with, for EM that goes on.
+    callback : callable, optional
+        Called with the number and the change of each iteration.
+
+    Returns
+    -------
+    BatchResult
+
+    Raises
+    ------
+    ValueError
+        For what `e_step` refuses.
 
     Examples
     --------
@@ -60,13 +103,15 @@ def fit_em(
     >>> round(fit_em(start, X).lower_bounds[-1], 3)
     -4.22
     """
-    rule = rules.EM()
+    sums = statistics_of(X, weights, n_threads)
     lower_bounds: list[float] = []
     for n_iter in range(1, max_iter + 1):
-        statistics = e_step(mixture, X, weights, n_threads=n_threads)
-        lower_bounds.append(statistics.log_likelihood / statistics.weight)
-        if n_iter > 1 and abs(lower_bounds[-1] - lower_bounds[-2]) < tol:
+        statistics = sums(mixture)
+        previous, lower_bound = lower_bound, statistics.log_likelihood / statistics.weight
+        lower_bounds.append(lower_bound)
+        mixture = m_step(statistics, mixture, options)
+        if callback is not None:
+            callback(n_iter, lower_bound - previous)
+        if abs(lower_bound - previous) < tol:
             return BatchResult(mixture, True, n_iter, lower_bounds)
-        state = rule.init(mixture, n_rows=statistics.weight, options=options)
-        mixture = rule.update(statistics, state, mixture)[0]
     return BatchResult(mixture, False, max_iter, lower_bounds)

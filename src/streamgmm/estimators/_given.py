@@ -1,0 +1,69 @@
+"""Parameters that users give for the start, checked under scikit-learn's names and with its messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_array
+
+from streamgmm import covariance
+from streamgmm.fit.start import Given
+from streamgmm.statistics import Array
+
+_DTYPES = [np.float64, np.float32]
+
+
+def check_given(
+    weights: Any, means: Any, precisions: Any, covariance_type: str, n_components: int, n_features: int
+) -> Given:
+    """Return the checked start, in float64.
+
+    Raises
+    ------
+    ValueError
+        As scikit-learn raises it: for a wrong shape, weights that are not proportions, or precisions that are
+        not symmetric and positive definite.
+    """
+    kind = covariance.get(covariance_type)
+    shape = kind.shape(n_components, n_features)
+    return Given(
+        None if weights is None else _check_weights(weights, n_components),
+        None if means is None else _checked(means, "means", (n_components, n_features)),
+        None if precisions is None else _check_precisions(precisions, covariance_type, shape),
+    )
+
+
+def _checked(value: Any, name: str, shape: tuple[int, ...]) -> Array:
+    array = check_array(value, dtype=_DTYPES, ensure_2d=False, allow_nd=len(shape) == 3)
+    if array.shape != shape:
+        raise ValueError(f"The parameter '{name}' should have the shape of {shape}, but got {array.shape}")
+    return np.asarray(array, dtype=np.float64)
+
+
+def _check_weights(value: Any, n_components: int) -> Array:
+    weights = _checked(value, "weights", (n_components,))
+    if (weights < 0).any() or (weights > 1).any():
+        raise ValueError(
+            "The parameter 'weights' should be in the range [0, 1], "
+            f"but got max value {weights.min():.5f}, min value {weights.max():.5f}"
+        )
+    single = getattr(value, "dtype", None) == np.float32
+    if abs(1.0 - weights.sum()) > (1e-6 if single else 1e-8):
+        raise ValueError(
+            f"The parameter 'weights' should be normalized, but got sum(weights) = {weights.sum():.5f}"
+        )
+    return weights
+
+
+def _check_precisions(value: Any, covariance_type: str, shape: tuple[int, ...]) -> Array:
+    name = f"{covariance_type} precision"
+    precisions = _checked(value, name, shape)
+    if not covariance.get(covariance_type).has_matrices:
+        if (precisions <= 0).any():
+            raise ValueError(f"'{name}' should be positive")
+        return precisions
+    matrices = precisions.reshape(-1, shape[-1], shape[-1])
+    if not (np.allclose(matrices, np.swapaxes(matrices, 1, 2)) and (np.linalg.eigvalsh(matrices) > 0).all()):
+        raise ValueError(f"'{name}' should be symmetric, positive-definite")
+    return precisions

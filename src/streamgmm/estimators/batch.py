@@ -1,0 +1,439 @@
+"""GaussianMixture: scikit-learn's class, faster, with weights, priors and other solvers."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from streamgmm import covariance, priors
+from streamgmm.fit.batch import BatchResult, statistics_of
+from streamgmm.fit.rows import ArrayRows, BatchRows, Rows
+from streamgmm.fit.solvers import SOLVERS, Plan, collapsed, solve, weak_prior_of
+from streamgmm.fit.start import BOUND, SAMPLE, Given, best_start, start_mixture
+from streamgmm.mixture import Mixture
+from streamgmm.priors import ConjugatePrior
+from streamgmm.statistics import Array
+from streamgmm.sweep import CHUNK, as_weights, thread_count
+
+from ._given import check_given
+from ._out_of_core import batches_of
+from ._reading import Labels, ReadingMixin, attributes_of
+from ._verbose import Reporter
+
+_DTYPES = (np.float64, np.float32)
+_INIT_PARAMS = {"kmeans", "random", "random_from_data", "k-means++"}
+_SINGULAR = (
+    "Fitting the mixture model failed because some components have ill-defined empirical covariance (for "
+    "instance caused by singleton or collapsed samples). Try to decrease the number of components, increase "
+    "reg_covar, or scale the input data. `prior='weak'` keeps every component from collapsing."
+)
+_NOT_CONVERGED = (
+    "Best performing initialization did not converge. Try different init parameters, or increase max_iter, "
+    "tol, or check for degenerate data."
+)
+
+
+class GaussianMixture(ReadingMixin):
+    """Gaussian mixture fitted to all rows: scikit-learn's, with more to it.
+
+    Parameters, methods, attributes, warnings and errors are those of `sklearn.mixture.GaussianMixture`; from
+    the same start each iteration is the same. What follows ``verbose_interval`` is new, as are sample weights
+    and rows that do not fit into memory.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
+    tol : float, default=1e-3
+        EM stops when the mean log-likelihood of a row changes by less. Accelerated EM wants that twice in a
+        row, "sgd" and "online-em" from one pass to the next; L-BFGS stops at a relative change of tol / 1000.
+    reg_covar : float, default=1e-6
+        Variance added to each feature at each M-step. "lbfgs" climbs instead a log-likelihood with the
+        penalty that stands for it (`streamgmm.fit.penalty.penalty_of`).
+    max_iter : int, default=100
+        Iterations; passes over the rows for all but "lbfgs".
+    n_init : int, default=1
+        Starts, on all cores; the best is kept.
+    init_params : {"kmeans", "k-means++", "random", "random_from_data"}, default="kmeans"
+        Of more than 65536 rows, the start is found from 16384 of them, drawn at random: the
+        better of two fits.
+    weights_init : array-like of shape (n_components,), optional
+    means_init : array-like of shape (n_components, n_features), optional
+    precisions_init : array-like, optional
+        Inverse covariances, in the shape of the covariance type.
+    random_state : int, RandomState instance or None, default=None
+    warm_start : bool, default=False
+    verbose : int, default=0
+    verbose_interval : int, default=10
+    solver : {"em", "accelerated-em", "lbfgs", "sgd", "online-em"}, default="em"
+        "accelerated-em" needs far fewer passes where components overlap; so does "lbfgs"; "sgd" (gradient
+        ascent) and "online-em" learn from mini-batches of 256 rows in random order.
+    prior : {None, "weak"} or ConjugatePrior, default=None
+        "weak" is mclust's conjugate prior, scaled to the rows: no component collapses.
+    n_threads : int, optional
+        All cores by default; results do not depend on it.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+    means_ : ndarray of shape (n_components, n_features)
+    covariances_, precisions_, precisions_cholesky_ : ndarray
+        In scikit-learn's shapes; float32 after a fit to float32 rows, which `to_mixture` does not round.
+    converged_ : bool
+    n_iter_ : int
+    lower_bound_ : float
+        Mean log-likelihood of a row before the last M-step; with a prior, too, it is the likelihood alone.
+    lower_bounds_ : list of float
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+
+    Notes
+    -----
+    It differs from scikit-learn 1.9 where that is wrong: covariances keep their digits far from the origin,
+    integer rows are scored like floats, a component without rows keeps its place, and starts from
+    ``n_components`` rows have weights that sum to one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streamgmm import GaussianMixture
+    >>> X = np.array([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]])
+    >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
+    >>> model.means_
+    array([[10.,  2.],
+           [ 1.,  2.]])
+    >>> model.predict([[0, 0], [12, 3]])
+    array([1, 0])
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "covariance_type": [StrOptions(set(covariance.names()))],
+        "tol": [Interval(Real, 0.0, None, closed="left")],
+        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "init_params": [StrOptions(_INIT_PARAMS)],
+        "weights_init": ["array-like", None],
+        "means_init": ["array-like", None],
+        "precisions_init": ["array-like", None],
+        "random_state": ["random_state"],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+        "solver": [StrOptions(set(SOLVERS))],
+        "prior": [StrOptions({"weak"}), ConjugatePrior, None],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        covariance_type: str = "full",
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: str = "kmeans",
+        weights_init: Any = None,
+        means_init: Any = None,
+        precisions_init: Any = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        solver: str = "em",
+        prior: str | ConjugatePrior | None = None,
+        n_threads: int | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.means_init = means_init
+        self.precisions_init = precisions_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.solver = solver
+        self.prior = prior
+        self.n_threads = n_threads
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> GaussianMixture:
+        """Fit the mixture to rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), path, or batches
+            An array, memory-mapped or not, or a frame; or rows that are read again for every pass, in memory
+            for one batch: a file, a glob or a list of them (see `streamgmm.sources.open_source`), an object
+            that yields arrays of rows each time it is iterated, or a function that returns an iterator.
+        y : ignored
+        sample_weight : array-like of shape (n_samples,), optional
+            Not negative; a weight of 2 is the row twice, a weight of 0 the row left out.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For bad rows, weights or starts, fewer rows than components, or, without ``reg_covar`` and
+            ``prior``, a component that collapses.
+        """
+        rows, dtype = self._rows(X, sample_weight)
+        if rows.n_samples < self.n_components:
+            raise ValueError(
+                "Expected n_samples >= n_components "
+                f"but got n_components = {self.n_components}, n_samples = {rows.n_samples}"
+            )
+        given = check_given(
+            self.weights_init,
+            self.means_init,
+            self.precisions_init,
+            self.covariance_type,
+            self.n_components,
+            rows.n_features,
+        )
+        goes_on = self.warm_start and hasattr(self, "converged_")
+        plan = self._plan(rows)
+        random_state = check_random_state(self.random_state)
+        if goes_on:
+            starts = iter([(self.to_mixture(), self._seed(random_state))])
+        else:
+            starts = self._starts(rows, given, plan.options, random_state)
+        best = None
+        for result in self._results(plan, rows, starts, self.lower_bound_ if goes_on else -np.inf):
+            if best is None or _last(result) > _last(best):
+                best = result
+        assert best is not None  # there is at least one start
+        if not best.converged and self.max_iter > 0:
+            warnings.warn(_NOT_CONVERGED, ConvergenceWarning, stacklevel=3)
+        self._write(best, dtype)
+        return self
+
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Labels:
+        """Fit the mixture to rows and return the most probable component of each."""
+        return self.fit(X, y, sample_weight).predict(X)
+
+    def sample(self, n_samples: int = 1) -> tuple[Array, np.ndarray[Any, np.dtype[np.int64]]]:
+        """Draw rows, as scikit-learn draws them: component by component.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+        y : ndarray of shape (n_samples,)
+            The components that they came from.
+        """
+        check_is_fitted(self)
+        if n_samples < 1:
+            raise ValueError(
+                f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample."
+            )
+        rng = check_random_state(self.random_state)
+        weights = np.asarray(self.weights_, dtype=np.float64)
+        counts = rng.multinomial(n_samples, weights / weights.sum())
+        kind = covariance.get(self.covariance_type)
+        covariances = self.covariances_
+        if kind.pooled and kind.has_matrices:
+            covariances = [covariances] * len(counts)
+        parts = []
+        for mean, matrix, count in zip(self.means_, covariances, counts, strict=True):
+            if kind.has_matrices:
+                parts.append(rng.multivariate_normal(mean, matrix, int(count)))
+            else:
+                normal = rng.standard_normal(size=(count, len(mean)))
+                parts.append(mean + normal * np.sqrt(matrix))
+        return np.vstack(parts), np.repeat(np.arange(len(counts)), counts)
+
+    def to_mixture(self) -> Mixture:
+        """Return the mixture of the fitted attributes, also after they were set by hand."""
+        check_is_fitted(self)
+        names = ("weights_", "means_", "precisions_cholesky_")
+        learned = getattr(self, "_learned", None)
+        if learned is not None and all(np.array_equal(getattr(self, n), learned[1][n]) for n in names):
+            return learned[0]
+        weights, means, root = (np.asarray(getattr(self, n), dtype=np.float64) for n in names)
+        has_matrices = covariance.get(self.covariance_type).has_matrices
+        factor = np.linalg.inv(np.swapaxes(root, -1, -2)) if has_matrices else 1.0 / root
+        with np.errstate(divide="ignore"):
+            return Mixture.from_factor(np.log(weights), means, factor, self.covariance_type)
+
+    @classmethod
+    def from_mixture(cls, mixture: Mixture, **params: Any) -> GaussianMixture:
+        """Return an estimator fitted elsewhere: its attributes are the mixture's.
+
+        Parameters
+        ----------
+        mixture : Mixture
+        **params
+            Of the constructor, but for ``n_components`` and ``covariance_type``.
+
+        Examples
+        --------
+        >>> from streamgmm import GaussianMixture, Mixture
+        >>> model = GaussianMixture.from_mixture(Mixture([1.0], [[2.0]], [[[4.0]]]))
+        >>> model.predict_proba([[0.0]]), model.covariances_.ravel()
+        (array([[1.]]), array([4.]))
+        """
+        model = cls(mixture.n_components, covariance_type=mixture.covariance_type, **params)
+        model.n_features_in_ = mixture.n_features
+        model._write(BatchResult(mixture, False, 0, []), np.float64)
+        return model
+
+    @classmethod
+    def from_sklearn(cls, model: Any) -> GaussianMixture:
+        """Return this estimator with the parameters, and the fit if there is one, of scikit-learn's.
+
+        Examples
+        --------
+        >>> from sklearn.mixture import GaussianMixture as Other
+        >>> from streamgmm import GaussianMixture
+        >>> GaussianMixture.from_sklearn(Other(3, tol=1e-5))
+        GaussianMixture(n_components=3, tol=1e-05)
+        """
+        ours = cls(**model.get_params(deep=False))
+        for name, value in vars(model).items():
+            if name.endswith("_") and not name.startswith("_"):
+                setattr(ours, name, value.copy() if isinstance(value, np.ndarray) else value)
+        return ours
+
+    def _n_parameters(self) -> int:
+        n_components, n_features = np.shape(self.means_)
+        covariances = covariance.get(self.covariance_type).n_parameters(n_components, n_features)
+        return n_components - 1 + n_components * n_features + covariances
+
+    def _rows(self, X: Any, sample_weight: Any) -> tuple[Rows, Any]:
+        """Return validated rows of positive weight, and the dtype of the fitted attributes."""
+        found = batches_of(X)
+        if found is not None:
+            return self._batches(*found, sample_weight)
+        X = validate_data(self, X, dtype=_DTYPES, ensure_min_samples=2)
+        weights = as_weights(sample_weight, len(X))
+        if len(weights) and not weights.all():
+            if not weights.any():
+                raise ValueError("`sample_weight` must hold a positive weight, got only zero")
+            used = weights > 0
+            X, weights = X[used], weights[used]
+        return ArrayRows(X, weights), X.dtype
+
+    def _batches(self, batches: Any, names: Any, sample_weight: Any) -> tuple[Rows, Any]:
+        weights = np.empty(0) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        rows = BatchRows.count(batches, as_weights(weights, len(weights)) if len(weights) else weights)
+        if len(weights) and not weights.any():
+            raise ValueError("`sample_weight` must hold a positive weight, got only zero")
+        self.n_features_in_ = rows.n_features
+        self.__dict__.pop("feature_names_in_", None)
+        if names is not None:
+            self.feature_names_in_ = np.array(names, dtype=object)
+        return rows, np.float64
+
+    def _plan(self, rows: Rows) -> Plan:
+        prior = self.prior
+        if isinstance(prior, str):
+            prior = weak_prior_of(rows, self.n_components, n_threads=self.n_threads)
+        kind = covariance.get(self.covariance_type)
+        options = priors.options(kind, self.n_components, rows.n_features, self.reg_covar, prior)
+        return Plan(self.solver, options, self.tol, self.max_iter, self.n_threads)
+
+    def _starts(
+        self, rows: Rows, given: Given, options: Array, random_state: np.random.RandomState
+    ) -> Iterator[tuple[Mixture, int]]:
+        """Yield starting mixtures and seeds, one after the other, as scikit-learn draws them."""
+        bound = BOUND if rows.n_samples <= BOUND else max(SAMPLE, 100 * self.n_components)
+        X, weights = rows.sample(bound)
+        find = partial(
+            start_mixture,
+            X,
+            weights,
+            self.n_components,
+            self.covariance_type,
+            init_params=self.init_params,
+            random_state=random_state,
+            options=options,
+            given=given,
+        )
+        is_free = all(value is None for value in given)
+        for _ in range(self.n_init):
+            if rows.n_samples > bound and is_free and self.max_iter > 0:
+                sums = statistics_of(X, weights if len(weights) else None, self.n_threads)
+                start = best_start(find, sums, options=options, tol=self.tol, max_iter=self.max_iter)
+            else:
+                start = find()
+            self._require_regular(start)
+            yield start, self._seed(random_state)
+
+    def _seed(self, random_state: np.random.RandomState) -> int:
+        """Draw a seed where the solver needs one: else scikit-learn's starts would not be the same."""
+        return int(random_state.randint(2**31 - 1)) if self.solver in ("sgd", "online-em") else 0
+
+    def _results(
+        self, plan: Plan, rows: Rows, starts: Iterator[tuple[Mixture, int]], lower_bound: float
+    ) -> Iterator[BatchResult]:
+        """Yield the fits from all starts: side by side if there are few rows, else one after the other."""
+
+        def fit(plan: Plan, start: Mixture, seed: int, reporter: Reporter) -> BatchResult:
+            result = solve(plan, rows, start, seed=seed, lower_bound=lower_bound, callback=reporter.iteration)
+            if (
+                result.n_iter != 1
+            ):  # a collapse in the only iteration is left to the warning, as in scikit-learn
+                self._require_regular(result.mixture)
+            return result
+
+        n_workers = min(thread_count(self.n_threads), self.n_init)
+        if n_workers > 1 and rows.n_samples <= CHUNK and not self.verbose:
+            alone, silent = plan._replace(n_threads=1), Reporter(0, 1)
+            with ThreadPoolExecutor(n_workers) as pool:
+                futures = [pool.submit(fit, alone, start, seed, silent) for start, seed in starts]
+                yield from (future.result() for future in futures)
+            return
+        reporter = Reporter(self.verbose, self.verbose_interval)
+        for number, (start, seed) in enumerate(starts):
+            reporter.begin(number)
+            result = fit(plan, start, seed, reporter)
+            if plan.max_iter > 0:
+                reporter.end(_last(result), result.converged)
+            yield result
+
+    def _require_regular(self, mixture: Mixture) -> None:
+        if self.reg_covar == 0 and self.prior is None and collapsed(mixture):
+            raise ValueError(_SINGULAR)
+
+    def _write(self, result: BatchResult, dtype: Any) -> None:
+        """Set the fitted attributes."""
+        attributes = attributes_of(result.mixture, dtype)
+        for name, value in attributes.items():
+            setattr(self, name, value)
+        self._learned = (result.mixture, {name: value.copy() for name, value in attributes.items()})
+        self.converged_ = result.converged
+        self.n_iter_ = result.n_iter
+        self.lower_bound_ = _last(result)
+        self.lower_bounds_ = list(result.lower_bounds)
+
+
+def _last(result: BatchResult) -> float:
+    """Return the last log-likelihood of a row."""
+    return float(result.lower_bounds[-1]) if result.lower_bounds else -np.inf

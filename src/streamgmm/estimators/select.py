@@ -1,0 +1,278 @@
+"""How many components, and which covariances: many fits, ranked."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+
+from streamgmm import covariance
+from streamgmm.statistics import Array
+from streamgmm.sweep import CHUNK, as_weights, thread_count
+
+from ._out_of_core import batches_of
+from .batch import GaussianMixture
+
+CRITERIA = ("bic", "aic", "icl", "held-out")
+_BAR = 30
+Progress = Callable[[int, int], None]
+
+
+class Candidate(NamedTuple):
+    """One row of the table.
+
+    Attributes
+    ----------
+    n_components : int
+    covariance_type : str
+    value : float
+        Of the criterion: the lowest is best for "bic", "aic" and "icl", the highest for "held-out".
+    log_likelihood : float
+        Of all rows that were fitted, in nats.
+    n_parameters : int
+    converged : bool
+    """
+
+    n_components: int
+    covariance_type: str
+    value: float
+    log_likelihood: float
+    n_parameters: int
+    converged: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """What `select` found.
+
+    Parameters
+    ----------
+    criterion : str
+    table : tuple of Candidate
+        The best first; ``pandas.DataFrame(selection.table)`` is a frame of it.
+    best : GaussianMixture
+        The winner, fitted to all rows.
+    failures : tuple of (int, str, str)
+        Numbers of components and covariance types that could not be fitted, and why.
+    """
+
+    criterion: str
+    table: tuple[Candidate, ...]
+    best: GaussianMixture
+    failures: tuple[tuple[int, str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        lines = [
+            f"{'K':>4} {'covariances':>11} {self.criterion:>14} {'log-likelihood':>15} {'parameters':>10}"
+        ]
+        for row in self.table:
+            lines.append(
+                f"{row.n_components:>4} {row.covariance_type:>11} {row.value:>14.6g} "
+                f"{row.log_likelihood:>15.6g} {row.n_parameters:>10}"
+                + ("" if row.converged else "  not converged")
+            )
+        return "\n".join(lines)
+
+
+def select(
+    X: Any,
+    n_components: Iterable[int] = range(1, 11),
+    *,
+    covariance_types: Iterable[str] = covariance.names(),
+    criterion: str = "bic",
+    sample_weight: Any = None,
+    held_out: float = 0.2,
+    random_state: Any = None,
+    n_threads: int | None = None,
+    progress: bool | Progress = False,
+    **params: Any,
+) -> Selection:
+    """Fit mixtures with different numbers of components and covariances, and rank them.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features), path, or batches
+        Whatever `GaussianMixture.fit` takes; for "held-out", rows at hand.
+    n_components : iterable of int, default=range(1, 11)
+    covariance_types : iterable of str, default=("full", "tied", "diag", "spherical")
+    criterion : {"bic", "aic", "icl", "held-out"}, default="bic"
+        The information criteria of Schwarz and Akaike; BIC plus twice the entropy of the responsibilities
+        (Biernacki, Celeux and Govaert, 2000), which asks for components that do not overlap; or the mean log
+        density of rows that were not fitted. The winner of "held-out" is then fitted to all rows, from where
+        it was.
+    sample_weight : array-like of shape (n_samples,), optional
+    held_out : float, default=0.2
+        The share of rows held out.
+    random_state : int, RandomState instance or None, default=None
+        The same for all fits.
+    n_threads : int, optional
+        All cores by default: on few rows each fit runs on one, on many rows they share each fit.
+    progress : bool or callable, default=False
+        True draws a bar on standard error; a function is called with the fits done and their number.
+    **params
+        Of `GaussianMixture`, such as ``n_init=5``, ``prior="weak"`` or ``solver="accelerated-em"``.
+
+    Returns
+    -------
+    Selection
+
+    Raises
+    ------
+    ValueError
+        For arguments that make no sense, or if no mixture could be fitted.
+
+    Examples
+    --------
+    >>> from streamgmm import datasets, select
+    >>> found = select(datasets.load_faithful().data, range(1, 5), random_state=0, n_init=3, tol=1e-6)
+    >>> found.best
+    GaussianMixture(covariance_type='tied', n_components=3, n_init=3,
+                    random_state=0, tol=1e-06)
+    """
+    grid = [(int(K), kind) for kind in covariance_types for K in n_components]
+    if criterion not in CRITERIA:
+        raise ValueError(f"`criterion` must be one of {', '.join(map(repr, CRITERIA))}, got {criterion!r}")
+    if not grid or min(K for K, _ in grid) < 1:
+        raise ValueError("`n_components` and `covariance_types` must hold something to try, from 1 component")
+    if not 0 < held_out < 1:
+        raise ValueError(f"`held_out` must lie between 0 and 1, got {held_out}")
+    if isinstance(random_state, np.random.RandomState):
+        random_state = int(random_state.randint(2**31 - 1))
+    fitted = tested = (X, sample_weight)
+    if criterion == "held-out":
+        fitted, tested = _split(X, sample_weight, held_out, random_state)
+    is_small = batches_of(X) is None and len(X) <= CHUNK
+    work = partial(
+        _fit, criterion=criterion, fitted=fitted, tested=tested, random_state=random_state, params=params
+    )
+    models, failures = _fit_all(grid, work, thread_count(n_threads), is_small, progress)
+    if not models:
+        raise ValueError(f"no mixture could be fitted: {failures[0][2]}")
+    sign = -1.0 if criterion == "held-out" else 1.0
+    models.sort(key=lambda pair: (sign * pair[0].value, pair[0].n_parameters))
+    best = models[0][1].set_params(n_threads=n_threads)
+    if criterion == "held-out":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            best.set_params(warm_start=True).fit(X, sample_weight=sample_weight)
+        best.set_params(warm_start=params.get("warm_start", False))
+    return Selection(criterion, tuple(candidate for candidate, _ in models), best, tuple(failures))
+
+
+Data = tuple[Any, Any]
+Fitted = tuple[Candidate, GaussianMixture]
+
+
+def _fit_all(
+    grid: list[tuple[int, str]],
+    work: Callable[..., Fitted],
+    n_threads: int,
+    is_small: bool,
+    progress: bool | Progress,
+) -> tuple[list[Fitted], list[tuple[int, str, str]]]:
+    """Return candidates with their models, and failures; the order does not depend on threads."""
+    report = progress if callable(progress) else _draw if progress else _be_silent
+    workers = min(n_threads, len(grid)) if is_small else 1
+    order = sorted(range(len(grid)), key=lambda at: -grid[at][0])  # the longest fits first
+    models: dict[int, Fitted] = {}
+    failures: dict[int, tuple[int, str, str]] = {}
+    report(0, len(grid))
+    with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the table says so
+        futures = {pool.submit(work, *grid[at], n_threads=1 if is_small else n_threads): at for at in order}
+        for future in as_completed(futures):
+            at = futures[future]
+            try:
+                models[at] = future.result()
+            except ValueError as error:
+                failures[at] = (*grid[at], str(error))
+            report(len(models) + len(failures), len(grid))
+    return [models[at] for at in sorted(models)], [failures[at] for at in sorted(failures)]
+
+
+def _fit(
+    n_components: int,
+    covariance_type: str,
+    *,
+    criterion: str,
+    fitted: Data,
+    tested: Data,
+    random_state: Any,
+    n_threads: int,
+    params: dict[str, Any],
+) -> Fitted:
+    model = GaussianMixture(
+        n_components,
+        covariance_type=covariance_type,
+        random_state=random_state,
+        n_threads=n_threads,
+        **params,
+    ).fit(fitted[0], sample_weight=fitted[1])
+    log_prob = model.score_samples(fitted[0])
+    weights = as_weights(fitted[1], len(log_prob))
+    weights = weights if len(weights) else np.ones(len(log_prob))
+    log_likelihood, n_rows = float(weights @ log_prob), float(weights.sum())
+    n_parameters = model._n_parameters()
+    bic = -2 * log_likelihood + n_parameters * np.log(n_rows)
+    if criterion == "held-out":
+        value = model.score(tested[0], sample_weight=tested[1])
+    elif criterion == "aic":
+        value = -2 * log_likelihood + 2 * n_parameters
+    else:
+        value = bic + (2 * float(weights @ _entropies(model, fitted[0])) if criterion == "icl" else 0.0)
+    return (
+        Candidate(
+            n_components, covariance_type, float(value), log_likelihood, n_parameters, model.converged_
+        ),
+        model,
+    )
+
+
+def _entropies(model: GaussianMixture, X: Any) -> Array:
+    """Return the entropy of each row's responsibilities (n_samples,)."""
+    mixture = model.to_mixture()
+
+    def work(rows: Any) -> Array:
+        parts = []
+        for begin in range(0, len(rows), CHUNK):
+            resp = mixture.responsibilities(rows[begin : begin + CHUNK], n_threads=1)
+            parts.append(-(resp * np.log(np.where(resp > 0, resp, 1.0))).sum(axis=1))
+        return np.concatenate(parts)
+
+    return np.asarray(model._read(X, work))
+
+
+def _split(X: Any, sample_weight: Any, share: float, random_state: Any) -> tuple[Data, Data]:
+    """Return the rows to fit and the rows held out, with their weights."""
+    if batches_of(X) is not None:
+        raise ValueError("criterion 'held-out' must have the rows at hand as `X`, got files or batches")
+    rows = X if hasattr(X, "iloc") else np.asarray(X)
+    n_held = max(1, round(share * len(rows)))
+    order = check_random_state(random_state).permutation(len(rows))
+    weights = None if sample_weight is None else as_weights(sample_weight, len(rows))
+
+    def take(index: Any) -> Data:
+        index = np.sort(index)
+        part = rows.iloc[index] if hasattr(rows, "iloc") else rows[index]
+        return part, None if weights is None else weights[index]
+
+    return take(order[n_held:]), take(order[:n_held])
+
+
+def _draw(done: int, total: int) -> None:
+    filled = _BAR * done // total
+    end = "\n" if done == total else ""
+    sys.stderr.write(f"\r[{'#' * filled}{'.' * (_BAR - filled)}] {done} of {total} mixtures{end}")
+    sys.stderr.flush()
+
+
+def _be_silent(done: int, total: int) -> None:
+    pass

@@ -1,0 +1,149 @@
+"""The ways to fit a mixture to rows, behind one function."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from streamgmm import parameterizations, priors, rules
+from streamgmm.kernels.m_step import HAS_PRIOR
+from streamgmm.mixture import Mixture
+from streamgmm.priors import ConjugatePrior
+from streamgmm.statistics import Array
+
+from .accelerated import fit_accelerated
+from .batch import BatchResult, Callback, fit_em
+from .initialize import typical
+from .lbfgs import fit_lbfgs
+from .passes import fit_passes
+from .penalty import penalty_of
+from .rows import Rows
+
+SOLVERS = ("em", "accelerated-em", "lbfgs", "sgd", "online-em")
+_RULES = {"sgd": "gradient", "online-em": "online-em"}
+
+
+class Plan(NamedTuple):
+    """How to fit.
+
+    Attributes
+    ----------
+    solver : str
+        One of `SOLVERS`.
+    options : ndarray
+        Regularization and prior, from `streamgmm.priors.options`.
+    tol : float
+        In nats a row.
+    max_iter : int
+    n_threads : int or None
+    """
+
+    solver: str
+    options: Array
+    tol: float
+    max_iter: int
+    n_threads: int | None
+
+
+def solve(
+    plan: Plan,
+    rows: Rows,
+    start: Mixture,
+    *,
+    seed: int = 0,
+    lower_bound: float = -np.inf,
+    callback: Callback | None = None,
+) -> BatchResult:
+    """Fit a mixture to rows, from a start.
+
+    Parameters
+    ----------
+    plan : Plan
+    rows : Rows
+    start : Mixture
+    seed : int, default=0
+        For the order of the rows, for solvers that learn from mini-batches.
+    lower_bound : float, optional
+        Mean log-likelihood that EM's first is compared with.
+    callback : callable, optional
+        Called with the number and the change of each iteration.
+    """
+    sums = partial(rows.e_step, n_threads=plan.n_threads)
+    if plan.max_iter == 0:
+        return BatchResult(start, False, 0, [])
+    settings: dict[str, Any] = {
+        "options": plan.options,
+        "tol": plan.tol,
+        "max_iter": plan.max_iter,
+        "callback": callback,
+    }
+    if plan.solver == "em":
+        return fit_em(start, sums, lower_bound=lower_bound, **settings)
+    if plan.solver == "accelerated-em":
+        penalty = penalty_of(plan.options) if plan.options[HAS_PRIOR] else None
+        return fit_accelerated(start, sums, penalty=penalty, **settings)
+    if plan.solver == "lbfgs":
+        return _climb(plan, rows, start)
+    return fit_passes(
+        start,
+        rows,
+        rules.get(_RULES[plan.solver]),
+        random_state=np.random.RandomState(seed),
+        n_threads=plan.n_threads,
+        **settings,
+    )
+
+
+def _climb(plan: Plan, rows: Rows, start: Mixture) -> BatchResult:
+    """Run L-BFGS on log-likelihood, log prior, and the penalty that stands for the added variance."""
+    theta_of = parameterizations.get("cholesky")
+    n_rows = rows.e_step(start, n_threads=plan.n_threads).weight
+    penalty = penalty_of(plan.options, n_rows=n_rows)
+
+    def objective(mixture: Mixture) -> tuple[float, Array]:
+        statistics = rows.e_step(mixture, n_threads=plan.n_threads)
+        value, gradient = penalty(mixture)
+        return statistics.log_likelihood + value, theta_of.gradient(statistics, mixture) + gradient
+
+    result = fit_lbfgs(
+        start, objective, n_rows=n_rows, tol=max(1e-3 * plan.tol, 1e-13), max_iter=plan.max_iter
+    )
+    log_likelihood = rows.e_step(result.mixture, n_threads=plan.n_threads).log_likelihood
+    return result._replace(lower_bounds=[*result.lower_bounds[1:-1], log_likelihood / n_rows])
+
+
+def weak_prior_of(rows: Rows, n_components: int, *, n_threads: int | None = None) -> ConjugatePrior:
+    """Return mclust's default prior for rows, in two passes.
+
+    Constant columns count as if they varied by a thousandth of the other features' typical deviation; of too
+    few rows for a covariance matrix, only the variances count.
+    """
+    first, weights = rows.sample(1024)
+    center = np.average(
+        np.asarray(first, dtype=np.float64), axis=0, weights=weights if len(weights) else None
+    )
+    n_features = rows.n_features
+    for _ in range(2):  # about the mean, so that nothing is lost
+        one = Mixture([1.0], [center], [np.ones(n_features)], "diag")
+        center = center + (sums := rows.e_step(one, n_threads=n_threads)).s1[0] / sums.weight
+    deviations = np.sqrt(np.maximum(sums.s2[0] / sums.weight - (sums.s1[0] / sums.weight) ** 2, 0.0))
+    constant = deviations <= 1e-14 * np.abs(center)
+    deviations = np.where(constant, 1e-3 * typical(deviations[~constant]), deviations)
+    if rows.n_samples <= n_features:
+        return priors.weak_prior(center, np.diag(deviations**2), n_components)
+    whole = Mixture([1.0], [center], [np.diag(deviations**2)])
+    sums = rows.e_step(whole, n_threads=n_threads)
+    scatter = sums.s2[0] / sums.weight
+    scatter[constant] = scatter[:, constant] = 0.0
+    return priors.weak_prior(center, scatter + np.diag(np.where(constant, deviations**2, 0.0)), n_components)
+
+
+def collapsed(mixture: Mixture) -> bool:
+    """Tell whether a component's covariance is singular, as far as float64 can tell."""
+    factor = mixture.kernel_factor()
+    if not mixture.kind.has_matrices:
+        return bool((factor < 1e-90).any())
+    pivots = np.square(np.diagonal(factor, axis1=1, axis2=2))
+    return bool((pivots <= 1e-180).any() or (pivots <= 2e-15 * np.square(factor).sum(axis=2)).any())

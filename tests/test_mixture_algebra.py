@@ -1,0 +1,159 @@
+"""Marginals, conditionals, merging, entropy and divergence against integration by brute force."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal
+
+import naive
+from streamgmm import Mixture, covariance
+
+TYPES = covariance.names()
+GRID = np.linspace(-16, 16, 1601)
+STEP = GRID[1] - GRID[0]
+
+
+def example(kind, n_features=2, n_components=3, seed=0, spread=2.0):
+    rng = np.random.default_rng(seed)
+    return Mixture(*naive.random_parameters(rng, kind, n_components, n_features, spread=spread))
+
+
+def plane(grid):
+    return np.stack(np.meshgrid(grid, grid, indexing="ij"), axis=-1).reshape(-1, 2)
+
+
+def density_on(mixture, X):
+    """Densities by SciPy, component by component."""
+    matrices = naive.dense(
+        naive.Parameters(mixture.weights, mixture.means, mixture.covariances, mixture.covariance_type)
+    )
+    parts = zip(mixture.weights, mixture.means, matrices, strict=True)
+    return sum(weight * multivariate_normal(mean, S).pdf(X) for weight, mean, S in parts)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("feature", [0, 1])
+def test_marginal_is_the_integral_over_the_rest(kind, feature):
+    mixture = example(kind)
+    grid = np.linspace(-16, 16, 401)
+    table = density_on(mixture, plane(grid)).reshape(len(grid), len(grid))
+    expected = table.sum(axis=1 - feature) * (grid[1] - grid[0])
+    marginal = mixture.marginal(feature)
+    assert marginal.covariance_type == kind
+    np.testing.assert_allclose(np.exp(marginal.log_prob(grid[:, np.newaxis])), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_marginal_of_all_features_in_another_order(kind):
+    mixture = example(kind, 4)
+    X = np.random.default_rng(0).normal(size=(20, 4))
+    order = [2, 0, 3, 1]
+    np.testing.assert_allclose(mixture.marginal(order).log_prob(X[:, order]), mixture.log_prob(X), rtol=1e-11)
+    np.testing.assert_allclose(mixture.marginal([3, 0]).means, mixture.means[:, [3, 0]])
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("value", [-3.0, 0.5, 40.0])
+@pytest.mark.parametrize("known", [0, 1])
+def test_condition_is_the_joint_over_the_integral(kind, value, known):
+    mixture = example(kind)
+    rows = np.empty((len(GRID), 2))
+    rows[:, known], rows[:, 1 - known] = value, GRID
+    log_joint = mixture.log_prob(rows)
+    joint = np.exp(log_joint - log_joint.max())
+    given = mixture.condition({known: value})
+    density = np.exp(given.log_prob(GRID[:, np.newaxis]))
+    if abs(value) < 10:  # at 40 some of the conditional lies outside the grid
+        np.testing.assert_allclose(density, joint / (joint.sum() * STEP), atol=1e-9)
+        mean = (given.weights @ given.means).item()
+        assert mean == pytest.approx((GRID * joint).sum() / joint.sum(), abs=1e-9)
+    ratio = given.log_prob(GRID[:, np.newaxis]) - log_joint
+    np.testing.assert_allclose(ratio, ratio[0], atol=1e-8)  # proportional, also far away
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_condition_on_two_of_four_in_turn_or_at_once(kind):
+    mixture = example(kind, 4)
+    both = mixture.condition({3: 0.5, 1: -1.0})
+    turn = mixture.condition({1: -1.0}).condition({2: 0.5})
+    np.testing.assert_allclose(both.weights, turn.weights, rtol=1e-10)
+    np.testing.assert_allclose(both.means, turn.means, rtol=1e-10)
+    np.testing.assert_allclose(both.covariances, turn.covariances, rtol=1e-10)
+    assert both.covariance_type == kind
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_merge_keeps_the_moments(kind):
+    mixture = example(kind, 2)
+    merged = mixture.merge(2, 0)
+    assert merged.n_components == 2
+    np.testing.assert_allclose(merged.weights, [mixture.weights[1], mixture.weights[[0, 2]].sum()])
+    grid = np.linspace(-16, 16, 401)
+    X = plane(grid)
+    moments = []
+    for each in (mixture, merged):
+        p = density_on(each, X)
+        p = p / p.sum()
+        mean = p @ X
+        moments.append((mean, ((X - mean) * p[:, np.newaxis]).T @ (X - mean)))
+    np.testing.assert_allclose(moments[0][0], moments[1][0], atol=1e-9)
+    if kind in ("full", "tied"):
+        np.testing.assert_allclose(moments[0][1], moments[1][1], atol=1e-9)
+    elif kind == "diag":
+        np.testing.assert_allclose(np.diag(moments[0][1]), np.diag(moments[1][1]), atol=1e-9)
+    else:
+        assert np.trace(moments[0][1]) == pytest.approx(np.trace(moments[1][1]), abs=1e-9)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("n_features", [1, 2])
+@pytest.mark.parametrize("spread", [0.1, 1.0, 3.0])
+def test_entropy_bounds_hold_the_integral(kind, n_features, spread):
+    mixture = example(kind, n_features, spread=spread)
+    grid = GRID[:, np.newaxis] if n_features == 1 else plane(np.linspace(-16, 16, 401))
+    cell = STEP if n_features == 1 else (32 / 400) ** 2
+    p = density_on(mixture, grid) if n_features == 2 else np.exp(mixture.log_prob(grid))
+    entropy = -(p[p > 0] * np.log(p[p > 0])).sum() * cell
+    bounds = mixture.entropy_bounds()
+    assert bounds.lower <= entropy + 1e-9
+    assert bounds.upper >= entropy - 1e-9
+    assert bounds.upper - bounds.lower < 1.0
+
+
+def test_entropy_of_one_component_is_exact():
+    one = Mixture([1.0], [[1.0, 2.0]], [[[2.0, 0.5], [0.5, 1.0]]])
+    exact = multivariate_normal(one.means[0], one.covariances[0]).entropy()
+    assert one.entropy_bounds() == pytest.approx((exact, exact))
+    with_empty = Mixture([1.0, 0.0], [[0.0], [5.0]], [[[1.0]], [[1.0]]])
+    assert with_empty.entropy_bounds().upper == pytest.approx(0.5 * np.log(2 * np.pi * np.e))
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("n_features", [1, 2])
+def test_kl_divergence_is_the_integral(kind, n_features):
+    p, q = (example(kind, n_features, seed=seed, spread=1.0) for seed in (0, 1))
+    grid = GRID[:, np.newaxis] if n_features == 1 else plane(np.linspace(-16, 16, 401))
+    cell = STEP if n_features == 1 else (32 / 400) ** 2
+    log_p, log_q = p.log_prob(grid), q.log_prob(grid)
+    exact = (np.exp(log_p) * (log_p - log_q)).sum() * cell
+    estimate = p.kl_divergence(q)
+    assert estimate == p.kl_divergence(q)  # seeded
+    assert abs(estimate.value - exact) < 4 * estimate.error
+    assert estimate.error < 0.05
+    assert p.kl_divergence(p) == (0.0, 0.0)
+
+
+def test_what_makes_no_sense():
+    mixture = example("full", 2)
+    for bad in ([], [0, 0], [2], [0.5], [True]):
+        with pytest.raises(ValueError, match="`features` must"):
+            mixture.marginal(bad)
+    for bad in ({}, {0: 1.0, 1: 1.0}, {5: 1.0}, {0: np.nan}):
+        with pytest.raises(ValueError, match="`values` must"):
+            mixture.condition(bad)
+    for i, j in ((0, 0), (0, 3)):
+        with pytest.raises(ValueError, match="`i and j` must"):
+            mixture.merge(i, j)
+    with pytest.raises(ValueError, match="`other` must have 2 features"):
+        mixture.kl_divergence(example("full", 3))
