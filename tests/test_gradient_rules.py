@@ -680,8 +680,11 @@ def test_relative_rates_multiply():
         ({"optimizer": "newton"}, "`optimizer` must be one of 'sgd', 'adagrad', 'rmsprop', 'adam' or transf"),
         ({"optimizer": [Adam(), "sgd"]}, "`optimizer` must be one of 'sgd', .* or transforms, got"),
         ({"optimizer": Adam}, "`optimizer` must be one of 'sgd', .* or transforms, got"),
-        ({"guard": "pray"}, "`guard` must be one of 'backtrack', 'raise', 'project', got 'pray'"),
-        ({"weights": "logit"}, "`weights` must be one of 'softmax', 'simplex', got 'logit'"),
+        ({"guard": "pray"}, "`guard` must be one of 'backtrack', 'shorten', 'raise', 'project', got 'pray'"),
+        (
+            {"weights": "logit"},
+            "`weights` must be one of 'softmax', 'simplex', 'proportional', 'competition', 'winner', got 'logit'",
+        ),
         ({"parameterization": "lower"}, f"`parameterization` must be one of {', '.join(map(repr, NAMES))}, "),
         ({"learning_rate": 0.0}, "`learning_rate` must be positive and finite, got 0"),
         ({"learning_rate": -0.1}, "`learning_rate` must be positive and finite, got -0.1"),
@@ -702,12 +705,15 @@ def test_relative_rates_multiply():
         ({"averaging": np.inf}, "`averaging` must be None or a count of mini-batches, got inf"),
         (
             {"relative_rates": {"mean": 1.0}},
-            "`relative_rates` must name 'weights', 'means' or 'covariances', got 'mean'",
+            "`relative_rates` must name 'weights', 'means', 'covariances' or 'correlations', got 'mean'",
         ),
-        ({"relative_rates": {"means": -1.0}}, "the rate of 'means' must be finite and not negative, got -1"),
+        (
+            {"relative_rates": {"means": -1.0}},
+            "the rate of 'means' must be finite and not negative, or a `Constant` or `PowerDecay`, got -1",
+        ),
         (
             {"relative_rates": {"means": np.nan}},
-            "the rate of 'means' must be finite and not negative, got na",
+            "the rate of 'means' must be finite and not negative, or a `Constant` or `PowerDecay`, got na",
         ),
     ],
 )
@@ -727,7 +733,10 @@ def test_bad_settings(arguments, message):
         (lambda: Adam(first=-0.1), r"`first` must be in \[0, 1\), got -0.1"),
         (lambda: Adam(second=1.0), r"`second` must be in \[0, 1\), got 1"),
         (lambda: Adam(epsilon=np.nan), "`epsilon` must be positive and finite, got nan"),
-        (lambda: GroupRates(weights=-1.0), "the rate of 'weights' must be finite and not negative, got -1"),
+        (
+            lambda: GroupRates(weights=-1.0),
+            "the rate of 'weights' must be finite and not negative, or a `Constant` or `PowerDecay`, got -1",
+        ),
     ],
 )
 def test_bad_transforms(make, message):
