@@ -683,7 +683,7 @@ def test_relative_rates_multiply():
         ({"guard": "pray"}, "`guard` must be one of 'backtrack', 'shorten', 'raise', 'project', got 'pray'"),
         (
             {"weights": "logit"},
-            "`weights` must be one of 'softmax', 'simplex', 'proportional', 'competition', 'winner', got 'logit'",
+            "`weights` must be one of 'softmax', 'simplex', 'proportional', 'competition', 'winner', got",
         ),
         ({"parameterization": "lower"}, f"`parameterization` must be one of {', '.join(map(repr, NAMES))}, "),
         ({"learning_rate": 0.0}, "`learning_rate` must be positive and finite, got 0"),
