@@ -685,3 +685,31 @@ def test_diagnostics_come_without_scikit_learn():
     subprocess.run([sys.executable, "-c", code], check=True)
     code = "import sys, streamgmm; assert 'streamgmm.diagnostics' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# --- what a hostile reader found ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["cholesky", "covariance", "natural"])
+@pytest.mark.parametrize(("shift", "scale"), [(2e3, 1.0), (1e4, 1.0), (0.0, 1e-6), (0.0, 1e6)])
+def test_gradient_check_holds_far_from_the_origin(name, shift, scale):
+    mixture = Mixture([0.4, 0.6], [[0.0, 0.0], [3.0, 1.0]], [np.eye(2)] * 2)
+    X = mixture.sample(100, random_state=0)[0] * scale + shift
+    moved = Mixture(mixture.weights, (mixture.means + 0.1) * scale + shift, mixture.covariances * scale**2)
+    assert check_gradient(name, moved, X) < 1e-5  # entries of S near 1e-12 beside logits of order one
+
+
+def test_run_of_every_rule_can_be_explained():
+    mixture = Mixture([0.4, 0.6], [[0.0, 0.0], [3.0, 1.0]], np.ones((2, 2)), "diag")
+    X = mixture.sample(300, random_state=0)[0]
+    for name in rules.names():
+        assert isinstance(explain_run(trace(name, mixture, X)), list)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"learning_rate": 0.01, "relative_rates": {"means": 1e-3}}, {"learning_rate": 1e-5, "optimizer": []}],
+)
+def test_crawling_by_any_setting_is_seen(settings):
+    run = trace(rules.GradientAscent(**settings), one(5.0, 1.0), NORMAL[:3000])
+    assert any("crawls" in sentence for sentence in explain_run(run))

@@ -825,3 +825,64 @@ def test_rules_compare_and_hash_by_their_settings():
     rule = rules.GradientAscent(relative_rates=rates)
     rates["means"] = 3.0
     assert rule == rules.GradientAscent(relative_rates={"means": 2.0})
+
+
+# --- what a hostile reader found ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("gradient", "state"),
+    [
+        (np.ones(3), Adam().init(np.zeros(2))),
+        (np.ones(3), Clip().init(np.ones(3))),
+        (np.ones((3, 1)), Adam().init(np.zeros(3))),
+    ],
+)
+def test_state_of_another_size_is_refused(gradient, state):
+    """The compiled code would write past the end of the state."""
+    with pytest.raises(ValueError, match="`gradient` must be a vector and `state` from `init`"):
+        Adam().update(gradient, state)
+
+
+@pytest.mark.parametrize("name", rules.names())
+def test_state_of_another_mixture_or_rule_is_refused(name):
+    kind = rules.get(name).covariance_types[-1]
+    _, small, _ = start(kind, 2, 2)
+    _, large, X = start(kind, 9, 2)
+    rule, other = rules.get(name), rules.GradientAscent(momentum=0.9, optimizer="adam")
+    for state in (rule.init(small), other.init(large)):
+        with pytest.raises(ValueError, match="`state` must be this rule's, for a mixture of this size"):
+            rule.update(e_step(large, X[:1]), state, large)
+
+
+def test_own_parameterization_is_used():
+    class Mine(type(parameterizations.get("cholesky"))):
+        def pack(self, mixture):
+            raise RuntimeError("mine")
+
+    _, mixture, _ = start("full", 2, 2)
+    with pytest.raises(RuntimeError, match="mine"):
+        rules.GradientAscent(Mine()).init(mixture)
+
+
+@pytest.mark.parametrize("logit", [np.nan, np.inf, -np.inf])
+def test_theta_without_weights_is_no_mixture(logit):
+    _, mixture, _ = start("full", 1, 2)
+    theta = parameterizations.get("cholesky").pack(mixture)
+    theta[0] = logit
+    with pytest.raises(np.linalg.LinAlgError, match="the logits in `theta` must be numbers"):
+        parameterizations.get("cholesky").unpack(theta, mixture)
+
+
+@pytest.mark.parametrize("n_rows", [np.nan, -5.0])
+def test_rows_behind_the_start_are_a_count(n_rows):
+    _, mixture, _ = start("full", 2, 2)
+    with pytest.raises(ValueError, match="`n_rows` must be finite and not negative"):
+        rules.OnlineEM().init(mixture, n_rows=n_rows)
+
+
+def test_gradient_wants_statistics_about_the_means():
+    _, mixture, X = start("full", 2, 2)
+    statistics = e_step(mixture, X).recenter(mixture.means + 1.0)
+    with pytest.raises(ValueError, match="`statistics` must be centered at the means of `mixture`"):
+        parameterizations.get("cholesky").gradient(statistics, mixture)

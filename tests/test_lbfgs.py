@@ -228,7 +228,7 @@ def test_gradient_with_the_wrong_sign_is_not_called_converged():
         ({"parameterization": "nonsense"}, "`parameterization` must be one of"),
         ({"tol": 0.0}, "`tol` must be positive and finite, got 0.0"),
         ({"n_rows": np.inf}, "`n_rows` must be positive and finite, got inf"),
-        ({"max_iter": 0}, "`max_iter` must be at least 1, got 0"),
+        ({"max_iter": 0}, "`max_iter` must be a positive integer, got 0"),
     ],
 )
 def test_bad_input_is_one_clear_error(changed, message):

@@ -25,12 +25,14 @@ elsewhere one moves the other.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from streamgmm import parameterizations
 from streamgmm.mixture import Mixture
+from streamgmm.rules import transforms
 from streamgmm.statistics import Array, Statistics
 
 LOGARITHMIC = {"cholesky": 2.0, "log-covariance": 0.5, "log-variance": 0.5}
@@ -40,16 +42,21 @@ _NUDGE = 1e-6
 
 def step_size(rule: Any, t: float, *, start: float, batch_size: int) -> float:
     """Return the step of a full mini-batch at a time, momentum included; NaN for a rule without one."""
-    schedule = getattr(rule, "learning_rate", None) or getattr(rule, "schedule", None)
-    if schedule is None or getattr(rule, "optimizer", "sgd") != "sgd":
+    schedule: Any = getattr(rule, "learning_rate", None) or getattr(rule, "schedule", None)
+    if not hasattr(schedule, "steps") or getattr(rule, "clip", None) is not None:
         return float("nan")
+    decay = getattr(rule, "momentum", 0.0)
+    for link in transforms.get(getattr(rule, "optimizer", "sgd")):
+        if not isinstance(link, transforms.Momentum):
+            return float("nan")
+        decay = 1.0 - (1.0 - decay) * (1.0 - link.decay)
     step = float(schedule.steps(np.array([t]), start=start, batch_size=batch_size)[0])
-    return step / (1.0 - getattr(rule, "momentum", 0.0))
+    return step / (1.0 - decay)
 
 
 def is_gradient(rule: Any) -> bool:
     """Tell whether a rule takes gradient steps whose size depends on the scale."""
-    return hasattr(rule, "learning_rate") and not getattr(rule, "precondition", False)
+    return hasattr(rule, "parameterization") and not getattr(rule, "precondition", False)
 
 
 def fractions(
@@ -75,6 +82,11 @@ def fractions(
     mean, covariance : ndarray of shape (n_features,)
         NaN where it is not known.
     """
+    rates = getattr(rule, "relative_rates", None)
+    if rates:
+        rest = SimpleNamespace(**{**vars(rule), "relative_rates": None})
+        mean, covariance = fractions(rest, step, mixture, statistics, target, k, axes)
+        return _rated(rates, "means") * mean, _rated(rates, "covariances") * covariance
     ones = np.ones(mixture.n_features)
     if not hasattr(rule, "learning_rate"):
         return step * ones, step * ones
@@ -90,6 +102,12 @@ def fractions(
     times = mixture.n_features if pooled and not mixture.kind.has_matrices else 1
     covariance = step * shared * times * covariance_factor(name, variance, wanted)
     return step * share / variance, covariance
+
+
+def _rated(rates: Any, group: str) -> float:
+    """Return the rate of a group, NaN for one that is held fixed on purpose or has a schedule of its own."""
+    rate = rates.get(group, 1.0)
+    return float(rate) if isinstance(rate, (int, float)) and rate > 0 else float("nan")
 
 
 def covariance_factor(name: str, variance: Array, wanted: Array) -> Array:
@@ -116,7 +134,7 @@ def _measured(
 ) -> tuple[Array, Array]:
     """Nudge theta along its gradient and see how much of the gap that closes: for any parameterization."""
     unknown = np.full(mixture.n_features, np.nan)
-    if name not in parameterizations.names():
+    if isinstance(name, str) and name not in parameterizations.names():
         return unknown, unknown
     parameterization = parameterizations.get(name)
     theta = parameterization.pack(mixture)

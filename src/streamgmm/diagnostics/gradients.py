@@ -14,7 +14,8 @@ from streamgmm.statistics import Array
 
 from ._words import require_mixture
 
-_STEPS = 1e-2 * 0.25 ** np.arange(11)  # down to 1e-8: components may be narrow compared with theta
+_STEPS = 0.1 * 0.25 ** np.arange(11)  # in units of what the rows can tell about an entry; down to 1e-7
+_UNIT_ROWS = 64
 _SMALL = 1e-2
 
 
@@ -29,8 +30,9 @@ def check_gradient(
     entry where an entry cancels. A correct gradient has about 1e-8, a wrong one 1e-2 or more. Near a
     maximum of the likelihood all entries cancel and the number says little: take a mixture away from it.
 
-    Each entry of theta is moved by 0.01 times max(1, its size), and by 10 steps that are each a quarter of
-    the one before; of two neighboring steps that agree best the smaller is taken. Steps that leave the valid
+    Each entry of theta is moved by a tenth of its unit, and by 10 steps that are each a quarter of the one
+    before; of two neighboring steps that agree best the smaller is taken. The unit is 1 / sqrt(mean squared
+    gradient of a row), so that location and scale of the rows do not matter. Steps that leave the valid
     mixtures are passed over.
 
     Parameters
@@ -85,7 +87,10 @@ def check_gradient(
     def log_likelihood(theta: Array) -> float:
         return sweep.sum_rows(owner.unpack(theta, mixture), X, weights, n_threads=1).log_likelihood
 
-    differences = np.array([_derivative(log_likelihood, theta, index) for index in range(len(theta))])
+    units = _units(owner, mixture, X, theta)
+    differences = np.array(
+        [_derivative(log_likelihood, theta, index, units[index]) for index in range(len(theta))]
+    )
     size = np.abs(differences)
     error = np.abs(gradient - differences)
     if not error.any():
@@ -94,10 +99,19 @@ def check_gradient(
     return float((error / np.maximum(size, max(_SMALL * size.max(), smallest))).max())
 
 
-def _derivative(function: Callable[[Array], float], theta: Array, index: int) -> float:
+def _units(owner: Parameterization, mixture: Mixture, X: Any, theta: Array) -> Array:
+    """Return how far each entry of theta can be told from the rows; its size where they tell nothing."""
+    rows = X[:: max(1, len(X) // _UNIT_ROWS)]
+    gradients = [owner.gradient(sweep.e_step(mixture, row[np.newaxis], n_threads=1), mixture) for row in rows]
+    root = np.sqrt(np.mean(np.square(gradients), axis=0))
+    usable = np.isfinite(root) & (root > 0)
+    return np.where(usable, 1.0 / np.where(usable, root, 1.0), np.maximum(1.0, np.abs(theta)))
+
+
+def _derivative(function: Callable[[Array], float], theta: Array, index: int, unit: float) -> float:
     """Return the derivative by one entry, at the step from which a smaller one changes it least."""
     with np.errstate(all="ignore"):  # large steps may leave the valid mixtures: they are passed over
-        steps = max(1.0, abs(theta[index])) * _STEPS
+        steps = unit * _STEPS
         estimates = np.array([_stencil(function, theta, index, step) for step in steps])
         change = np.abs(np.diff(estimates))
     if not np.isfinite(change).any():

@@ -29,7 +29,7 @@ def explain_run(history: Any) -> list[str]:
       row and 5 standard errors;
     - crawling: a step of EM would still move a mean by 0.3 standard deviations or more, or a variance
       1.5-fold or more, and at the rate, parameterization and scale that gap takes more rows than the run has
-      seen. Of the adaptive optimizers, whose step does not follow the gradient's size, this is not judged;
+      seen. Where a step does not follow the gradient's size (adaptive optimizers, `clip`) it is not judged;
     - still moving: the log-likelihood of the last quarter is above that of the quarter before by more than
       0.001 nats a row and 2 standard errors, as in an estimator's ``converged_``.
 

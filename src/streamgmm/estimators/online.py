@@ -177,7 +177,7 @@ class OnlineGaussianMixture(ReadingMixin):
         X : array-like of shape (n_samples, n_features)
         y : ignored
         sample_weight : array-like of shape (n_samples,), optional
-            Not negative; a weight of 0 is the row left out.
+            Not negative; a weight of 0 is the row left out, but for its place in a mini-batch.
 
         Returns
         -------
@@ -229,7 +229,7 @@ class OnlineGaussianMixture(ReadingMixin):
         X : array-like of shape (n_samples, n_features)
         y : ignored
         sample_weight : array-like of shape (n_samples,), optional
-            Not negative; a weight of 0 is the row left out.
+            Not negative; a weight of 0 is the row left out, but for its place in a mini-batch.
 
         Returns
         -------

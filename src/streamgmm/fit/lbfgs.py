@@ -83,6 +83,9 @@ def fit_lbfgs(
     The likelihood has no maximum when a component may shrink onto one row: add the logarithm of a prior, and
     its gradient, to the objective if that happens.
 
+    "natural" and "augmented" hold second moments about zero: far from the origin they move with the means,
+    and the search ends early. Center the rows first, or take another parameterization.
+
     Each entry of theta is measured in units of 1 / sqrt(its Fisher information), estimated at the start from
     rows drawn from the mixture itself, so that the scales of the features do not matter.
 
@@ -132,8 +135,8 @@ def fit_lbfgs(
     for name, value in (("n_rows", n_rows), ("tol", tol)):
         if not (np.isfinite(value) and value > 0):
             raise ValueError(f"`{name}` must be positive and finite, got {value}")
-    if max_iter < 1:
-        raise ValueError(f"`max_iter` must be at least 1, got {max_iter}")
+    if not (max_iter >= 1 and float(max_iter).is_integer()):
+        raise ValueError(f"`max_iter` must be a positive integer, got {max_iter}")
     climb = _Climb(mixture, objective, parameterizations.get(parameterization))
     lower_bounds = [climb.best.value / n_rows]
     scale = max(abs(climb.best.value), n_rows)

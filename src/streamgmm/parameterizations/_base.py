@@ -98,6 +98,9 @@ class Parameterization(ABC):
         size = n_components * (1 + n_features) + n_covariances
         if theta.shape != (size,):
             raise ValueError(f"`theta` must have shape ({size},), got {theta.shape}")
+        logits = theta[:n_components]
+        if np.isnan(logits).any() or not np.isfinite(logits.max()):
+            raise np.linalg.LinAlgError(f"the logits in `theta` must be numbers, got {logits.tolist()}")
         _, retract, _ = self.parts(like.kind)
         means, scale, scratch = _room(like)
         shared = like.kind.has_matrices and like.kind.pooled
@@ -110,7 +113,6 @@ class Parameterization(ABC):
                     f"`theta` must be a valid mixture in the parameterization {self.name!r}, got a matrix "
                     f"that is not positive definite, or a number that is not finite, for component {k}"
                 )
-        logits = theta[:n_components]
         log_weights = logits - np.logaddexp.reduce(logits)
         return Mixture.from_factor(log_weights, means, like.kind.collapse(scale), like.covariance_type)
 
@@ -126,6 +128,8 @@ class Parameterization(ABC):
         return self._direction(statistics, mixture, precondition=True)
 
     def _direction(self, statistics: Statistics, mixture: Mixture, *, precondition: bool) -> Array:
+        if not np.array_equal(statistics.origin, mixture.means):
+            raise ValueError("`statistics` must be centered at the means of `mixture`: call `recenter`")
         theta = self.pack(mixture)
         change = np.zeros(len(theta))
         _, means, scale = mixture.kernel_form()

@@ -151,6 +151,8 @@ class Rule(ABC):
         self.require_fit(mixture.kind)
         if not (float(batch_size).is_integer() and batch_size >= 1):
             raise ValueError(f"`batch_size` must be a positive integer, got {batch_size}")
+        if not (np.isfinite(n_rows) and n_rows >= 0):
+            raise ValueError(f"`n_rows` must be finite and not negative, got {n_rows}")
         if options is None:
             options = priors.options(mixture.kind, mixture.n_components, mixture.n_features)
         self.require_prior(bool(options[HAS_PRIOR]))
@@ -202,6 +204,9 @@ class Rule(ABC):
         """
         if not np.array_equal(statistics.origin, mixture.means):
             raise ValueError("`statistics` must be centered at the means of `mixture`: call `recenter`")
+        expected = [np.shape(array) for array in self._memory(mixture, 1.0, None)]
+        if [np.shape(array) for array in state.memory] != expected:
+            raise ValueError("`state` must be this rule's, for a mixture of this size and type: call `init`")
         one = np.ones(1)
         step = self.steps(one * state.t, one, start=state.start, batch_size=state.batch_size)[0]
         parameters, memory = self.apply(statistics, step, mixture.kernel_form(), state, mixture.kind)

@@ -114,7 +114,9 @@ class GradientAscent(Rule):
         weights: str = "softmax",
         sd_floor: float | None = None,
     ) -> None:
-        self.parameterization = parameterizations.get(parameterization).name
+        owner = parameterizations.get(parameterization)
+        ours = owner.name in parameterizations.names() and parameterizations.get(owner.name) is owner
+        self.parameterization: str | parameterizations.Parameterization = owner.name if ours else owner
         self.momentum = momentum
         self.nesterov = nesterov
         self.optimizer = optimizer if isinstance(optimizer, str) else transforms.get(optimizer)
@@ -131,13 +133,22 @@ class GradientAscent(Rule):
         for name, value, known in (("guard", guard, _GUARDS), ("weights", weights, _WEIGHTS)):
             if value not in known:
                 raise ValueError(f"`{name}` must be one of {', '.join(map(repr, known))}, got {value!r}")
-        if averaging is not None and not (float(averaging).is_integer() and averaging >= 0):
+        for name, flag in (("precondition", precondition), ("nesterov", nesterov)):
+            if not isinstance(flag, (bool, np.bool_)):
+                raise ValueError(f"`{name}` must be True or False, got {flag!r}")
+        if averaging is not None and not (
+            isinstance(averaging, (int, float, np.number))
+            and float(averaging).is_integer()
+            and averaging >= 0
+        ):
             raise ValueError(f"`averaging` must be None or a count of mini-batches, got {averaging}")
         if nesterov and not momentum:
             raise ValueError("`nesterov` needs a positive `momentum`, got 0")
         self._chain()
         if learning_rate is None:
-            learning_rate = PowerDecay(scale=0.1 if len(transforms.get(optimizer)) else 1.0)
+            learning_rate = PowerDecay(
+                scale=0.1 if transforms.is_adaptive(transforms.get(optimizer)) else 1.0
+            )
         elif isinstance(learning_rate, (int, float, np.number)) and not isinstance(learning_rate, bool):
             if not (np.isfinite(learning_rate) and learning_rate > 0):
                 raise ValueError(f"`learning_rate` must be positive and finite, got {learning_rate}")

@@ -22,13 +22,17 @@ Rate = float | Constant | PowerDecay
 
 def require_positive(name: str, value: Any) -> None:
     """Raise ValueError if a setting is not positive and finite."""
-    if not (np.isfinite(value) and value > 0):
+    if not (_is_number(value) and np.isfinite(value) and value > 0):
         raise ValueError(f"`{name}` must be positive and finite, got {value}")
 
 
 def _require_fraction(name: str, value: Any) -> None:
-    if not 0 <= value < 1:
+    if not (_is_number(value) and 0 <= value < 1):
         raise ValueError(f"`{name}` must be in [0, 1), got {value}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, (bool, np.bool_))
 
 
 class TransformState(NamedTuple):
@@ -69,8 +73,20 @@ class Transform:
         return astuple(self)
 
     def update(self, gradient: Array, state: TransformState) -> tuple[Array, TransformState]:
-        """Return the transformed gradient and the next state; nothing is changed in place."""
+        """Return the transformed gradient and the next state; nothing is changed in place.
+
+        Raises
+        ------
+        ValueError
+            If the gradient is no vector, or the state is not one of this transform for as many entries.
+        """
         change = np.array(gradient, dtype=np.float64)
+        size = kernels.SLOTS[self.code] * change.size
+        if change.ndim != 1 or state.slots.shape != (size,):
+            raise ValueError(
+                f"`gradient` must be a vector and `state` from `init` with one of its size, got shape "
+                f"{change.shape} and a state of {state.slots.size} numbers instead of {size}"
+            )
         slots = state.slots.copy()
         groups = state.n_weights, state.n_means, state.n_features
         kernels.transform(chain([self]), state.updates + 1.0, *groups, change, slots)
@@ -276,7 +292,7 @@ def get(optimizer: str | Transform | Sequence[Transform]) -> tuple[Transform, ..
     ValueError
         If there is no such optimizer.
     """
-    if isinstance(optimizer, Transform):
+    if isinstance(optimizer, Transform) and type(optimizer) is not Transform:
         return (optimizer,)
     if isinstance(optimizer, str) and optimizer in _OPTIMIZERS:
         return _OPTIMIZERS[optimizer]
@@ -284,6 +300,11 @@ def get(optimizer: str | Transform | Sequence[Transform]) -> tuple[Transform, ..
         return tuple(optimizer)
     known = ", ".join(map(repr, _OPTIMIZERS))
     raise ValueError(f"`optimizer` must be one of {known} or transforms, got {optimizer!r}")
+
+
+def is_adaptive(transforms: Sequence[Transform]) -> bool:
+    """Tell whether a chain divides the gradient by its own size."""
+    return any(isinstance(transform, (AdaGrad, RMSProp, Adam)) for transform in transforms)
 
 
 def chain(transforms: Sequence[Transform]) -> Array:
