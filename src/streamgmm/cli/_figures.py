@@ -49,6 +49,11 @@ def _example(run: Simulation) -> Any:
     return run.learners[run.n_survivors.tolist().index(most)]
 
 
+def _colors(learner: Any) -> dict[int, str]:
+    """Return a color for each survivor, the same in all figures."""
+    return {int(k): f"C{index}" for index, k in enumerate(learner.survivors_)}
+
+
 def _drawn(stream: Tokens) -> Any:
     """Return tokens (n, n_cues) as the learners see them."""
     from streamgmm.mixture import Mixture
@@ -59,6 +64,7 @@ def _drawn(stream: Tokens) -> Any:
 def _tokens(run: Simulation, stream: Tokens, figure: Any) -> None:
     """Histogram of each cue, with the categories of a learner over it."""
     import numpy as np
+    from scipy.stats import norm
 
     X, learner = _drawn(stream), _example(run)
     alive = learner.survivors_
@@ -67,13 +73,11 @@ def _tokens(run: Simulation, stream: Tokens, figure: Any) -> None:
         axes.hist(x, bins=50, density=True, color="0.85")
         grid = np.linspace(x.min(), x.max(), 400)
         total = np.zeros(len(grid))
-        for k in alive:
+        for k, color in _colors(learner).items():
             mean = learner.means_[k, i] * stream.scale[i] + stream.center[i]
             sd = learner.sds_[k, i] * stream.scale[i]
-            height = (
-                learner.weights_[k] * np.exp(-0.5 * ((grid - mean) / sd) ** 2) / (sd * np.sqrt(2 * np.pi))
-            )
-            axes.plot(grid, height)
+            height = learner.weights_[k] * norm.pdf(grid, mean, sd)
+            axes.plot(grid, height, color=color)
             total += height
         axes.plot(grid, total, color="black", linewidth=0.8)
         axes.set(xlabel=stream.cues[i], ylabel="density", title=f"{len(alive)} categories of one learner")
@@ -82,10 +86,11 @@ def _tokens(run: Simulation, stream: Tokens, figure: Any) -> None:
 def _trajectories(run: Simulation, stream: Tokens, figure: Any) -> None:
     """Means, as strong as their weights, and weights of all categories of a learner."""
     learner = _example(run)
-    path, alive = learner.trajectory_, set(learner.survivors_.tolist())
+    path, colors = learner.trajectory_, _colors(learner)
     top, bottom = figure.subplots(2, 1, sharex=True)
     for k in range(path.weights.shape[1]):
-        style = {"linewidth": 1.8, "zorder": 3} if k in alive else {"linewidth": 0.7, "color": "0.7"}
+        thin = {"linewidth": 0.7, "color": "0.7"}
+        style = {"linewidth": 1.8, "zorder": 3, "color": colors[k]} if k in colors else thin
         top.plot(path.tokens, path.means[:, k, 0] * stream.scale[0] + stream.center[0], **style)
         bottom.plot(path.tokens, path.weights[:, k], **style)
     top.set(ylabel=f"mean, {stream.cues[0]}", title="one learner; survivors in color")
@@ -122,5 +127,7 @@ def _identification(run: Simulation, stream: Tokens, figure: Any) -> None:
     for i, axes in enumerate(np.atleast_1d(figure.subplots(1, len(stream.cues)))):
         grid = np.tile(X.mean(axis=0), (200, 1))
         grid[:, i] = np.linspace(X[:, i].min(), X[:, i].max(), 200)
-        axes.plot(grid[:, i] * stream.scale[i] + stream.center[i], learner.identify(grid))
+        x = grid[:, i] * stream.scale[i] + stream.center[i]
+        for posterior, color in zip(learner.identify(grid).T, _colors(learner).values(), strict=True):
+            axes.plot(x, posterior, color=color)
         axes.set(xlabel=stream.cues[i], ylabel="probability", ylim=(-0.02, 1.02), title="identification")
