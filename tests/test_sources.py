@@ -797,3 +797,14 @@ def test_batches_are_let_go(tmp_path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4 * 65536 * 4 * 8 + 8 * 2**20
+
+
+def test_folder_of_parquet_files_is_a_dataset(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    pyarrow = pytest.importorskip("pyarrow")
+    (tmp_path / "data" / "year=2026").mkdir(parents=True)
+    for index, folder in enumerate(("data", "data/year=2026")):
+        table = pyarrow.table({"a": [float(index), index + 0.5], "b": [1.0, 2.0]})
+        parquet.write_table(table, tmp_path / folder / f"{index}.parquet")
+    rows = np.concatenate([batch.rows for batch in open_source([str(tmp_path / "data")]).batches()])
+    np.testing.assert_array_equal(np.sort(rows[:, 0]), [0.0, 0.5, 1.0, 1.5])

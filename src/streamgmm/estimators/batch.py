@@ -66,7 +66,7 @@ class GaussianMixture(ReadingMixin):
     n_init : int, default=1
         Starts, on all cores; the best is kept.
     init_params : {"kmeans", "k-means++", "random", "random_from_data"}, default="kmeans"
-        Of more than 65536 rows, the start is found from 16384 of them, drawn at random: the
+        Of more than 65536 rows, the start is found from 8192 of them, drawn at random: the
         better of two fits.
     weights_init : array-like of shape (n_components,), optional
     means_init : array-like of shape (n_components, n_features), optional

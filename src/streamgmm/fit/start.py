@@ -21,7 +21,7 @@ from .batch import StatisticsOf, fit_em, m_step
 from .initialize import feature_moments, typical
 
 BOUND = 65536
-SAMPLE = 16384
+SAMPLE = 8192
 _TRIALS = 2
 _TRIAL_ITERATIONS = 50
 _FAR = 1e3  # standard deviations from zero: from here on distances are computed between centered rows

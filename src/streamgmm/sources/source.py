@@ -56,7 +56,7 @@ def open_source(
     Parameters
     ----------
     paths : sequence of str
-        Files, globs (expanded and sorted), or "-" for standard input, which may hold CSV, TSV or NDJSON.
+        Files, globs (expanded and sorted), folders of Parquet files, or "-" for standard input, which may hold CSV, TSV or NDJSON.
     columns : sequence of str, optional
         The names of the features, in this order; x0, x1, ... where a file has no names. By default all
         columns of the first file, which must then be the columns of the others too, in any order.
@@ -238,6 +238,9 @@ def _expand(paths: Iterable[str]) -> list[str]:
     for path in map(os.fspath, paths):
         is_plain = path == _STDIN or os.path.lexists(path) or glob.escape(path) == path
         found = [path] if is_plain else sorted(glob.glob(path, recursive=True))
+        if os.path.isdir(path):  # a Parquet dataset
+            pattern = os.path.join(glob.escape(path), "**", "*.parquet")
+            found = sorted(glob.glob(pattern, recursive=True)) or found
         if not found:
             raise SourceError(f"{path}: no file matches")
         files += found
