@@ -56,7 +56,8 @@ def open_source(
     Parameters
     ----------
     paths : sequence of str
-        Files, globs (expanded and sorted), folders of Parquet files, or "-" for standard input, which may hold CSV, TSV or NDJSON.
+        Files, globs (expanded and sorted), folders of Parquet files, or "-" for standard input, which may
+        hold CSV, TSV or NDJSON.
     columns : sequence of str, optional
         The names of the features, in this order; x0, x1, ... where a file has no names. By default all
         columns of the first file, which must then be the columns of the others too, in any order.
