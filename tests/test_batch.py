@@ -558,3 +558,13 @@ def test_round_trips(kind):
 def model_parameters(model):
     mixture = model.to_mixture()
     return naive.Parameters(mixture.weights, mixture.means, mixture.covariances, mixture.covariance_type)
+
+
+@pytest.mark.parametrize("factor", [2.0**-20, 2.0**20])
+def test_sgd_does_not_care_for_units(factor):
+    rng = np.random.default_rng(0)
+    X = np.vstack([rng.normal(0, 1, (150, 3)), rng.normal(4, 1.5, (150, 3))])
+    fits = [
+        GaussianMixture(2, solver="sgd", reg_covar=0.0, random_state=0).fit(rows) for rows in (X, X * factor)
+    ]
+    np.testing.assert_allclose(fits[1].means_ / factor, fits[0].means_, rtol=1e-9)

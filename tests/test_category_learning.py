@@ -537,3 +537,11 @@ def test_the_phonetic_stream_has_the_published_statistics():
 
 def test_the_package_names_what_it_offers():
     assert set(category_learning.__all__) <= set(dir(category_learning))
+
+
+def test_one_learner_cannot_have_two_cues():
+    learner = CategoryLearner(random_state=0)
+    with pytest.raises(ValueError, match="must be different learners"):
+        CueIntegration([learner, learner])
+    with pytest.raises(ValueError, match="`update_every` must be at least 2"):
+        CueIntegration([learner], update_every=1)

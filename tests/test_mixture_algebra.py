@@ -157,3 +157,10 @@ def test_what_makes_no_sense():
             mixture.merge(i, j)
     with pytest.raises(ValueError, match="`other` must have 2 features"):
         mixture.kl_divergence(example("full", 3))
+
+
+def test_condition_far_away_has_weights_or_says_so():
+    mixture = Mixture([0.5, 0.5], [[0.0, 0.0], [1.0, 1.0]], np.ones((2, 2)), "diag")
+    np.testing.assert_allclose(mixture.condition({0: 1e100}).weights.sum(), 1.0, rtol=1e-12)
+    with np.errstate(over="ignore"), pytest.raises(ValueError, match="too far from every component"):
+        mixture.condition({0: 1e200})

@@ -106,3 +106,10 @@ def test_what_makes_no_sense():
         select(X, held_out=1.0)
     with pytest.raises(ValueError, match="must have the rows at hand"):
         select(lambda: [X], criterion="held-out")
+
+
+def test_sizes_are_integers():
+    X = np.random.default_rng(0).normal(size=(50, 2))
+    with pytest.raises(ValueError, match=r"`n_components` must hold integers, got \[1\.5\]"):
+        select(X, [1.5])
+    assert select(X, 1, covariance_types="diag", random_state=0).best.n_components == 1

@@ -294,6 +294,9 @@ class Mixture:
             means = np.array([part[1] for part in parts])
             factor = parts[0][2] if self.kind.pooled else np.array([part[2] for part in parts])
         log_weights = self.log_weights + log_prob
+        if not log_weights.max() > -1e299:
+            raise ValueError("the given values are too far from every component: their squares overflow")
+        log_weights = log_weights - log_weights.max()  # which may be so low that a sum would be lost in it
         log_weights = log_weights - np.logaddexp.reduce(log_weights)
         return Mixture.from_factor(log_weights, means, factor, self.covariance_type)
 

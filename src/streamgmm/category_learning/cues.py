@@ -151,10 +151,14 @@ class CueIntegration:
         )
         if not self.cues or any(not isinstance(one, CategoryLearner) for one in self.cues):
             raise ValueError("`cues` must be at least one `CategoryLearner`")
+        if len({id(one) for one in (*self.cues, self.combined)}) <= len(self.cues):
+            raise ValueError("`cues` and `combined` must be different learners, got one of them twice")
         for one in (*self.cues, self.combined):
             if one.covariance != "1-d" or one.n_tokens_:
                 raise ValueError(f"learners must be new and have `covariance` '1-d', got {one!r}")
         self.update_every = _check.integer("update_every", update_every)
+        if self.update_every < 2:
+            raise ValueError("`update_every` must be at least 2, since one token tells no spread, got 1")
         self.n_tokens_ = 0
         n_cues = len(self.cues)
         self.weights_ = np.full(n_cues, 1.0 / n_cues)

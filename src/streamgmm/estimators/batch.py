@@ -77,8 +77,8 @@ class GaussianMixture(ReadingMixin):
     verbose : int, default=0
     verbose_interval : int, default=10
     solver : {"em", "accelerated-em", "lbfgs", "sgd", "online-em"}, default="em"
-        "accelerated-em" needs far fewer passes where components overlap; so does "lbfgs"; "sgd" (gradient
-        ascent) and "online-em" learn from mini-batches of 256 rows in random order.
+        "accelerated-em" needs far fewer passes where components overlap; so does "lbfgs"; "sgd"
+        (preconditioned gradient ascent) and "online-em" learn from mini-batches of 256 rows in random order.
     prior : {None, "weak"} or ConjugatePrior, default=None
         "weak" is mclust's conjugate prior, scaled to the rows: no component collapses.
     n_threads : int, optional

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -137,7 +138,12 @@ def select(
     GaussianMixture(covariance_type='tied', n_components=3, n_init=3,
                     random_state=0, tol=1e-06)
     """
-    grid = [(int(K), kind) for kind in covariance_types for K in n_components]
+    if isinstance(covariance_types, str):
+        covariance_types = [covariance_types]
+    sizes = list(n_components) if np.iterable(n_components) else [n_components]
+    if not all(isinstance(K, Integral) for K in sizes):
+        raise ValueError(f"`n_components` must hold integers, got {sizes}")
+    grid = [(int(K), kind) for kind in covariance_types for K in sizes]
     if criterion not in CRITERIA:
         raise ValueError(f"`criterion` must be one of {', '.join(map(repr, CRITERIA))}, got {criterion!r}")
     if not grid or min(K for K, _ in grid) < 1:

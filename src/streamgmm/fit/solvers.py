@@ -22,7 +22,8 @@ from .penalty import penalty_of
 from .rows import Rows
 
 SOLVERS = ("em", "accelerated-em", "lbfgs", "sgd", "online-em")
-_RULES = {"sgd": "gradient", "online-em": "online-em"}
+# Preconditioned, so that the units of the rows do not matter.
+_RULES = {"sgd": rules.GradientAscent(precondition=True), "online-em": rules.OnlineEM()}
 
 
 class Plan(NamedTuple):
@@ -89,7 +90,7 @@ def solve(
     return fit_passes(
         start,
         rows,
-        rules.get(_RULES[plan.solver]),
+        _RULES[plan.solver],
         random_state=np.random.RandomState(seed),
         n_threads=plan.n_threads,
         **settings,
