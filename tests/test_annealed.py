@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import pytest
 from scipy import stats
@@ -10,17 +9,13 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 
 import naive
+from common import NO_WEIGHTS, long_without_compilation
 from streamgmm import Mixture, OnlineGaussianMixture, covariance, e_step, priors, rules
 from streamgmm.fit.batch import fit_em
 from streamgmm.fit.initialize import initialize
 from streamgmm.fit.stream import Learner
 from streamgmm.kernels import annealed
 from streamgmm.rules.annealed import grid
-
-NO_WEIGHTS = np.empty(0)
-long_without_compilation = pytest.mark.skipif(
-    bool(numba.config.DISABLE_JIT), reason="long without compilation"
-)
 
 
 def options_of(mixture, floor=0.0):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-import numba
 import numpy as np
 import pytest
 
 import naive
+from common import long_without_compilation
 from streamgmm import Mixture, category_learning, datasets, e_step, parameterizations
 from streamgmm.category_learning import (
     CategoryLearner,
@@ -22,9 +22,6 @@ from streamgmm.rules import GradientAscent, transforms
 from streamgmm.rules.schedules import Constant, HalfLife, PowerDecay
 
 VOT = datasets.phonetic_categories(["vot_ms"])
-long_without_compilation = pytest.mark.skipif(
-    bool(numba.config.DISABLE_JIT), reason="long without compilation"
-)
 both_ways = pytest.mark.parametrize("competition", [True, False], ids=["competition", "proportional"])
 
 

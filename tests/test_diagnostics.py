@@ -41,10 +41,6 @@ NORMAL = np.random.default_rng(0).normal(size=(20000, 1))
 STARTS = (0.01, 0.1, 1.0, 10.0, 100.0)
 
 
-def parameters_of(mixture):
-    return naive.Parameters(mixture.weights, mixture.means, mixture.covariances, mixture.covariance_type)
-
-
 def one(mean=0.0, variance=1.0):
     return Mixture([1.0], [[mean]], [[[variance]]])
 

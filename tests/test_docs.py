@@ -9,9 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numba
 import numpy as np
 import pytest
+
+from common import long_without_compilation
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -34,7 +35,7 @@ def test_readme_python(tmp_path, monkeypatch):
     assert (tmp_path / "model.safetensors").exists()
 
 
-@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="long without compilation")
+@long_without_compilation
 @pytest.mark.parametrize(
     "page",
     [page for page in PAGES if page.parent.name == "docs" and has_python(page)],

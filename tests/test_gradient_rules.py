@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import inspect
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import naive
+from common import (
+    NO_WEIGHTS,
+    assert_mixtures_close,
+    assert_valid,
+    learner_of,
+    long_without_compilation,
+    options_of,
+    parameters_of,
+    start,
+)
 from streamgmm import Mixture, OnlineGaussianMixture, covariance, e_step, parameterizations, priors, rules
 from streamgmm.fit.batch import fit_em
-from streamgmm.fit.stream import Learner
 from streamgmm.kernels import ascent
 from streamgmm.rules.schedules import Constant, PowerDecay
 from streamgmm.rules.transforms import AdaGrad, Adam, Clip, GroupRates, Momentum, RMSProp
@@ -23,56 +31,11 @@ NAMES = parameterizations.names()
 CASES = [(name, kind) for name in NAMES for kind in parameterizations.get(name).covariance_types]
 LEAVING = ("covariance", "precision", "natural", "augmented")  # a step can leave the positive definite ones
 LEAVING_CASES = [(name, kind) for name, kind in CASES if name in LEAVING]
-NO_WEIGHTS = np.empty(0)
 
 every_case = pytest.mark.parametrize(("name", "kind"), CASES)
 every_leaving_case = pytest.mark.parametrize(("name", "kind"), LEAVING_CASES)
 every_type = pytest.mark.parametrize("kind", TYPES)
 plain_or_preconditioned = pytest.mark.parametrize("precondition", [False, True], ids=["", "preconditioned"])
-long_without_compilation = pytest.mark.skipif(
-    bool(numba.config.DISABLE_JIT), reason="long without compilation"
-)
-
-
-def parameters_of(mixture):
-    return naive.Parameters(mixture.weights, mixture.means, mixture.covariances, mixture.covariance_type)
-
-
-def start(kind, n_components=3, n_features=3, seed=0, n_samples=40, spread=1.0):
-    """Return a mixture, and rows from another one, so that there is something to learn."""
-    rng = np.random.default_rng(seed)
-    parameters = naive.random_parameters(rng, kind, n_components, n_features, spread)
-    X = naive.draw(rng, naive.random_parameters(rng, kind, n_components, n_features, spread), n_samples)
-    return parameters, Mixture(*parameters), X
-
-
-def options_of(kind, n_components, n_features, floor=0.0, prior=None):
-    return priors.options(covariance.get(kind), n_components, n_features, floor, prior)
-
-
-def learner_of(rule, mixture, *, n_rows=0.0, batch_size=1, floor=0.0, prior=None):
-    options = options_of(mixture.covariance_type, mixture.n_components, mixture.n_features, floor, prior)
-    return Learner.start(rule, mixture, n_rows=n_rows, batch_size=batch_size, options=options)
-
-
-def assert_mixtures_close(actual, expected, rtol=1e-9, atol=1e-11):
-    np.testing.assert_allclose(actual.weights, expected.weights, rtol=rtol, atol=atol)
-    np.testing.assert_allclose(actual.means, expected.means, rtol=rtol, atol=atol)
-    np.testing.assert_allclose(actual.covariances, expected.covariances, rtol=rtol, atol=atol)
-
-
-def assert_valid(mixture):
-    assert np.isfinite(mixture.means).all()
-    assert np.isfinite(mixture.factor).all()
-    assert not np.isnan(mixture.log_weights).any()
-    assert abs(mixture.weights.sum() - 1.0) < 1e-9
-    scale = mixture.kernel_form()[2]
-    last = scale.shape[2] - 1
-    for a in range(mixture.n_features):
-        pivots = scale[:, a, min(a, last)]
-        assert ((pivots > 0) & np.isfinite(pivots)).all()
-    assert np.isfinite(mixture.log_prob(mixture.means)).all()
-
 
 # --- transforms --------------------------------------------------------------------------------------------
 

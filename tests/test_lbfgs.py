@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import naive
+from common import long_without_compilation
 from streamgmm import Mixture, covariance, datasets, e_step, parameterizations
 from streamgmm.fit.batch import fit_em
 from streamgmm.fit.lbfgs import fit_lbfgs, log_likelihood_of
 
 every_type = pytest.mark.parametrize("kind", covariance.names())
-long_without_compilation = pytest.mark.skipif(
-    bool(numba.config.DISABLE_JIT), reason="long without compilation"
-)
 
 
 class RawCovariance(type(parameterizations.get("covariance"))):

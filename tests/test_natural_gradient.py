@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,41 +11,24 @@ from hypothesis import strategies as st
 from scipy.linalg import expm
 
 import naive
+from common import (
+    NO_WEIGHTS,
+    assert_mixtures_close,
+    assert_valid,
+    learner_of,
+    long_without_compilation,
+    options_of,
+    parameters_of,
+    start,
+)
 from streamgmm import Mixture, OnlineGaussianMixture, covariance, e_step, priors, rules
 from streamgmm.fit.batch import fit_em
-from streamgmm.fit.stream import Learner
 from streamgmm.kernels import ascent, geodesic
 from streamgmm.rules.schedules import Constant, HalfLife, PowerDecay
 
 TYPES = covariance.names()
-NO_WEIGHTS = np.empty(0)
 
 every_type = pytest.mark.parametrize("kind", TYPES)
-long_without_compilation = pytest.mark.skipif(
-    bool(numba.config.DISABLE_JIT), reason="long without compilation"
-)
-
-
-def parameters_of(mixture):
-    return naive.Parameters(mixture.weights, mixture.means, mixture.covariances, mixture.covariance_type)
-
-
-def start(kind, n_components=3, n_features=3, seed=0, n_samples=40, spread=1.0):
-    """Return a mixture, and rows from another one, so that there is something to learn."""
-    rng = np.random.default_rng(seed)
-    parameters = naive.random_parameters(rng, kind, n_components, n_features, spread)
-    X = naive.draw(rng, naive.random_parameters(rng, kind, n_components, n_features, spread), n_samples)
-    return parameters, Mixture(*parameters), X
-
-
-def options_of(kind, n_components, n_features, floor=0.0, prior=None):
-    return priors.options(covariance.get(kind), n_components, n_features, floor, prior)
-
-
-def learner_of(rule, mixture, *, n_rows=0.0, batch_size=1, options=None):
-    if options is None:
-        options = options_of(mixture.covariance_type, mixture.n_components, mixture.n_features)
-    return Learner.start(rule, mixture, n_rows=n_rows, batch_size=batch_size, options=options)
 
 
 def passes(learner, X, n, w=NO_WEIGHTS):
@@ -65,23 +47,6 @@ def natural(step):
 
 def update(rule, mixture, X, w=None):
     return rule.update(e_step(mixture, X, w), rule.init(mixture), mixture)[0]
-
-
-def assert_mixtures_close(actual, expected, rtol=1e-9, atol=1e-11):
-    np.testing.assert_allclose(actual.weights, expected.weights, rtol=rtol, atol=atol)
-    np.testing.assert_allclose(actual.means, expected.means, rtol=rtol, atol=atol)
-    np.testing.assert_allclose(actual.covariances, expected.covariances, rtol=rtol, atol=atol)
-
-
-def assert_valid(mixture):
-    assert np.isfinite(mixture.means).all()
-    assert np.isfinite(mixture.factor).all()
-    assert abs(mixture.weights.sum() - 1.0) < 1e-9
-    scale = mixture.kernel_form()[2]
-    last = scale.shape[2] - 1
-    for a in range(mixture.n_features):
-        pivots = scale[:, a, min(a, last)]
-        assert ((pivots > 0) & np.isfinite(pivots)).all()
 
 
 # --- natural gradient: the formulas ------------------------------------------------------------------------

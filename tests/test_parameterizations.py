@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import naive
+from common import long_without_compilation, parameters_of
 from streamgmm import Mixture, covariance, e_step, parameterizations, rules
 
 TYPES = covariance.names()
@@ -16,10 +16,6 @@ NAMES = parameterizations.names()
 
 CASES = [(name, kind) for name in NAMES for kind in parameterizations.get(name).covariance_types]
 every_case = pytest.mark.parametrize(("name", "kind"), CASES)
-
-
-def parameters_of(mixture):
-    return naive.Parameters(mixture.weights, mixture.means, mixture.covariances, mixture.covariance_type)
 
 
 def case(kind, n_components, n_features, seed):
@@ -105,7 +101,7 @@ def test_any_vector_is_a_mixture_of_log_cholesky(kind, n_features):
         np.testing.assert_allclose(moved.weights.sum(), 1.0, rtol=1e-12)
 
 
-@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="long without compilation")
+@long_without_compilation
 @every_case
 def test_gradient_vanishes_where_em_stands_still(name, kind):
     mixture, _, rng = case(kind, 2, 2, 4)

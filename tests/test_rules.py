@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from functools import partial
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import common
 import naive
+from common import (
+    NO_WEIGHTS,
+    assert_mixtures_close,
+    assert_valid,
+    long_without_compilation,
+    options_of,
+    parameters_of,
+)
 from streamgmm import Mixture, covariance, datasets, e_step, parameterizations, priors, rules
 from streamgmm.fit.batch import fit_em
 from streamgmm.fit.stream import Learner
@@ -21,14 +30,10 @@ from streamgmm.sweep import CHUNK
 TYPES = covariance.names()
 RULES = rules.names()
 RULES_OF_BATCHES = [name for name in RULES if not rules.get(name).row_by_row]
-NO_WEIGHTS = np.empty(0)
-long_without_compilation = pytest.mark.skipif(
-    bool(numba.config.DISABLE_JIT), reason="long without compilation"
-)
-
 # Rules that take each call as a pass over all rows have other laws than a stream.
 STREAMING = [name for name in RULES if not rules.get(name).makes_passes]
 
+start = partial(common.start, n_samples=301)
 every_type = pytest.mark.parametrize("kind", TYPES)
 every_rule = pytest.mark.parametrize(
     ("name", "kind"), [(name, kind) for name in RULES for kind in rules.get(name).covariance_types]
@@ -36,42 +41,6 @@ every_rule = pytest.mark.parametrize(
 every_stream = pytest.mark.parametrize(
     ("name", "kind"), [(name, kind) for name in STREAMING for kind in rules.get(name).covariance_types]
 )
-
-
-def parameters_of(mixture):
-    return naive.Parameters(mixture.weights, mixture.means, mixture.covariances, mixture.covariance_type)
-
-
-def start(kind, n_components=3, n_features=3, seed=0, n_samples=301, spread=1.0):
-    """Return a mixture, and rows from another one, so that there is something to learn."""
-    rng = np.random.default_rng(seed)
-    parameters = naive.random_parameters(rng, kind, n_components, n_features, spread)
-    X = naive.draw(rng, naive.random_parameters(rng, kind, n_components, n_features, spread), n_samples)
-    return parameters, Mixture(*parameters), X
-
-
-def assert_mixtures_close(actual, expected, rtol=1e-9, atol=1e-11):
-    np.testing.assert_allclose(actual.weights, expected.weights, rtol=rtol, atol=atol)
-    np.testing.assert_allclose(actual.means, expected.means, rtol=rtol, atol=atol)
-    np.testing.assert_allclose(actual.covariances, expected.covariances, rtol=rtol, atol=atol)
-
-
-def assert_valid(mixture, X=None):
-    """Check all that a mixture promises, and that it gives rows a density."""
-    assert np.isfinite(mixture.means).all()
-    assert np.isfinite(mixture.factor).all()
-    assert not np.isnan(mixture.log_weights).any()
-    assert abs(mixture.weights.sum() - 1.0) < 1e-9
-    kernel_factor = mixture.kernel_factor()
-    last = kernel_factor.shape[2] - 1
-    for a in range(mixture.n_features):
-        assert (kernel_factor[:, a, min(a, last)] > 0).all()
-    if X is not None:
-        assert np.isfinite(mixture.log_prob(X)).all()
-
-
-def options_of(kind, n_components, n_features, floor=0.0, prior=None):
-    return priors.options(covariance.get(kind), n_components, n_features, floor, prior)
 
 
 def some_prior(n_features, seed=0):

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import naive
+from common import long_without_compilation
 from streamgmm import Mixture, Statistics, covariance, e_step, rules
 from streamgmm.sweep import CHUNK
 
@@ -67,7 +68,7 @@ def test_e_step_is_the_oracles(kind, n_features, n_components):
                     np.testing.assert_array_equal(statistics.s2, np.swapaxes(statistics.s2, 1, 2))
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="long without compilation")
+@long_without_compilation
 @pytest.mark.parametrize("kind", TYPES)
 def test_rows_of_many_chunks(kind):
     rng = np.random.default_rng(2)
