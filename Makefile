@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := $(shell find src -name '*.py')
-KERNELS := $(wildcard src/streamgmm/kernels/*.py)
+KERNELS := $(wildcard src/streamgmm/kernels/*.py src/streamgmm/kernels/*/*.py)
 
 .PHONY: demo test format lint types imports unit uncompiled bench clean
 

@@ -22,7 +22,7 @@ from common import (
 )
 from streamgmm import Mixture, OnlineGaussianMixture, covariance, e_step, parameterizations, priors, rules
 from streamgmm.fit.batch import fit_em
-from streamgmm.kernels import ascent
+from streamgmm.kernels import regularize
 from streamgmm.rules.schedules import Constant, PowerDecay
 from streamgmm.rules.transforms import AdaGrad, Adam, Clip, GroupRates, Momentum, RMSProp
 
@@ -271,7 +271,7 @@ def test_row_is_the_step_along_theta(name, kind, precondition, n_features):
     for x in X[:10]:
         statistics = e_step(mixture, x[np.newaxis], np.array([0.7]))
         _, _, scale = mixture.kernel_form()
-        assert ascent.is_rank_one(statistics.nk, statistics.s1, statistics.s2.reshape(scale.shape))
+        assert regularize.is_rank_one(statistics.nk, statistics.s1, statistics.s2.reshape(scale.shape))
         theta = parameterization.pack(mixture) + rate * direction(statistics, mixture) / 0.7
         expected = parameterization.unpack(theta, mixture)
         mixture, state = rule.update(statistics, state, mixture)
@@ -281,9 +281,9 @@ def test_row_is_the_step_along_theta(name, kind, precondition, n_features):
 def test_statistics_of_several_rows_are_not_of_rank_one():
     _, mixture, X = start("full")
     statistics = e_step(mixture, X[:2])
-    assert not ascent.is_rank_one(statistics.nk, statistics.s1, statistics.s2)
+    assert not regularize.is_rank_one(statistics.nk, statistics.s1, statistics.s2)
     twice = e_step(mixture, X[[0, 0]])
-    assert ascent.is_rank_one(twice.nk, twice.s1, twice.s2)
+    assert regularize.is_rank_one(twice.nk, twice.s1, twice.s2)
 
 
 # --- regularization ----------------------------------------------------------------------------------------
@@ -294,7 +294,7 @@ def test_statistics_of_several_rows_are_not_of_rank_one():
 def test_floor_and_prior_reach_single_rows_as_they_reach_several(name, kind, with_prior):
     """Over REST * n_features rows the sums agree to first order in the rate, for all rows since the last."""
     n_features, rate = 3, 1e-8
-    n_rows = ascent.REST * n_features
+    n_rows = regularize.REST * n_features
     _, mixture, X = start(kind, 2, n_features)
     X = X[:n_rows]
     prior = priors.ConjugatePrior(

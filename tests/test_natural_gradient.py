@@ -23,7 +23,7 @@ from common import (
 )
 from streamgmm import Mixture, OnlineGaussianMixture, covariance, e_step, priors, rules
 from streamgmm.fit.batch import fit_em
-from streamgmm.kernels import ascent, geodesic
+from streamgmm.kernels import geodesic, regularize
 from streamgmm.rules.schedules import Constant, HalfLife, PowerDecay
 
 TYPES = covariance.names()
@@ -294,7 +294,7 @@ def test_prior_stands_near_the_posterior_mode(kind):
 def test_floor_reaches_single_rows_as_it_reaches_several(kind):
     """Over REST * n_features rows the sums agree to first order in the step."""
     n_features, step = 3, 1e-6
-    n_rows = ascent.REST * n_features
+    n_rows = regularize.REST * n_features
     _, mixture, X = start(kind, 2, n_features)
     options = options_of(kind, 2, n_features, np.array([0.5, 1.0, 2.0]))
 

@@ -11,13 +11,11 @@ scratch, and two entries more].
 
 from __future__ import annotations
 
-import numpy as np
-
 from . import linear
 from ._jit import exact_kernel, inlined, loop
-from .block import block_statistics, row_statistics
+from .block import row_statistics
 from .m_step import HEADER
-from .rows import BLOCK, load, load_weights
+from .rows import statistics
 
 
 @inlined
@@ -96,7 +94,7 @@ def control_row(X, begin, end, weights, means, nk, s1, s2, memory, memory_2, mem
 @loop
 def control_block(X, begin, end, weights, means, nk, s1, s2, memory, memory_2, memory_3):
     """Reduce the statistics of several rows."""
-    n_components, n_features = means.shape
+    n_components = means.shape[0]
     at = HEADER + n_components
     own_nk = memory[at + 1 + 2 * n_components : at + 1 + 3 * n_components]
     own_1 = memory_2[3 * n_components : 4 * n_components]
@@ -104,30 +102,14 @@ def control_block(X, begin, end, weights, means, nk, s1, s2, memory, memory_2, m
     own_nk[:] = 0.0
     own_1[:] = 0.0
     own_2[:] = 0.0
-    x = np.empty((n_features, BLOCK))
-    joint = np.empty((n_components, BLOCK))
-    scratch = np.empty((n_features + 2) * BLOCK)
-    w = np.empty(BLOCK)
-    top = np.empty(BLOCK)
-    log_prob = np.empty(BLOCK)
-    weight = 0.0
-    for start in range(begin, end, BLOCK):
-        n = min(BLOCK, end - start)
-        load(X, start, n, x)
-        weight += load_weights(weights, start, n, w)
-        block_statistics(
-            x,
-            n,
-            w,
-            memory[at + 1 : at + 1 + n_components],
-            memory_2[n_components : 2 * n_components],
-            memory_3[n_components + 1 : 2 * n_components + 1],
-            scratch,
-            joint,
-            top,
-            log_prob,
-            own_nk,
-            own_1,
-            own_2,
-        )
+    weight, _ = statistics(
+        X[begin:end],
+        weights[begin:end],  # none for rows without weights
+        memory[at + 1 : at + 1 + n_components],
+        memory_2[n_components : 2 * n_components],
+        memory_3[n_components + 1 : 2 * n_components + 1],
+        own_nk,
+        own_1,
+        own_2,
+    )
     _reduce(weight, means, nk, s1, s2, memory, memory_2, memory_3)

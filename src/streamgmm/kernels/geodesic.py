@@ -16,8 +16,8 @@ import numpy as np
 
 from . import linear
 from ._jit import exact_kernel, inlined, loop
-from .ascent import REST, is_rank_one, regularize
 from .m_step import FLOOR, HAS_PRIOR, HEADER, POOLED, WINDOW, is_refused, write_offset
+from .regularize import REST, is_rank_one, regularize
 
 PENDING, SHARE, WEIGHTS = HEADER, HEADER + 1, HEADER + 2
 SCRATCH = 3
@@ -191,7 +191,7 @@ def update_full(
     """Take one natural-gradient step: full covariances.
 
     Regularization and prior are pseudo-rows of full rank: for single rows they are added now and then, for
-    all rows since the last time (see `ascent.ascend`).
+    all rows since the last time (see `regularize`).
     """
     if is_refused(weight, log_likelihood, memory):
         return

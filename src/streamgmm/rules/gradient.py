@@ -8,7 +8,8 @@ import numpy as np
 
 from streamgmm import parameterizations
 from streamgmm.covariance import CovarianceType
-from streamgmm.kernels import ascent, m_step
+from streamgmm.kernels import ascent, m_step, mixing
+from streamgmm.kernels import guard as guards
 from streamgmm.kernels._jit import UPDATE, pointer
 from streamgmm.kernels.transforms import WIDTH
 from streamgmm.mixture import Mixture
@@ -20,17 +21,17 @@ from .schedules import Constant, PowerDecay, Schedule
 from .transforms import Transform
 
 _GUARDS = {
-    "backtrack": ascent.BACKTRACK,
-    "shorten": ascent.SHORTEN,
-    "raise": ascent.RAISE,
-    "project": ascent.PROJECT,
+    "backtrack": guards.BACKTRACK,
+    "shorten": guards.SHORTEN,
+    "raise": guards.RAISE,
+    "project": guards.PROJECT,
 }
 _WEIGHTS = {
-    "softmax": ascent.SOFTMAX,
-    "simplex": ascent.SIMPLEX,
-    "proportional": ascent.PROPORTIONAL,
-    "competition": ascent.COMPETITION,
-    "winner": ascent.WINNER,
+    "softmax": mixing.SOFTMAX,
+    "simplex": mixing.SIMPLEX,
+    "proportional": mixing.PROPORTIONAL,
+    "competition": mixing.COMPETITION,
+    "winner": mixing.WINNER,
 }
 
 
@@ -191,10 +192,10 @@ class GradientAscent(Rule):
         chain = self._chain()
         header = np.zeros(ascent.HEADER)
         header[m_step.WINDOW] = n_rows
-        header[ascent.GUARD] = _GUARDS[self.guard]
+        header[guards.GUARD] = _GUARDS[self.guard]
         header[ascent.PRECONDITION] = self.precondition
         header[ascent.WEIGHTS] = _WEIGHTS[self.weights]
-        header[ascent.DIAGONAL_FLOOR] = self._diagonal_floor()
+        header[guards.DIAGONAL_FLOOR] = self._diagonal_floor()
         header[ascent.AVERAGE_FROM] = np.inf if self.averaging is None else self.averaging
         header[ascent.N_TRANSFORMS] = len(chain)
         header[ascent.N_THETA] = len(theta)
@@ -264,7 +265,7 @@ class GradientAscent(Rule):
 
     def n_shortened(self, state: RuleState) -> int:
         """Return how many steps the guard shortened."""
-        return int(state.memory[0][ascent.SHORTENED])
+        return int(state.memory[0][guards.SHORTENED])
 
     def __repr__(self) -> str:
         settings = vars(GradientAscent())

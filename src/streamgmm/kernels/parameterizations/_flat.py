@@ -101,3 +101,29 @@ def is_scale(value):
 def is_slope(value):
     """Tell whether an entry of a unit triangular factor is finite, with room for products with variances."""
     return abs(value) < 1e50
+
+
+@inlined
+def add_logarithms(power, k, mean_at, at, precondition, n, s1, s2, means, scale, theta, change):
+    """Add a component's direction where theta holds power * log v for each variance v.
+
+    dl/dmean = s1 / v, dl/dlog v = (s2 / v - n) / 2; preconditioned, s1 and s2 / v - n.
+    """
+    n_features = means.shape[1]
+    step = stride(theta, means)
+    factor = (power if step else power / n_features) if precondition else 0.5 / power
+    for a in range(n_features):
+        inverse = scale[k, a, 0]
+        change[mean_at + a] += s1[k, a] * (1.0 if precondition else inverse)
+        change[at + step * a] += factor * (s2[k, a, 0] * inverse - n)
+
+
+@inlined
+def read_logarithms(power, k, mean_at, at, theta, means, scale):
+    """Turn power * log v into reciprocal variances; return whether they, and the mean, are valid."""
+    step = stride(theta, means)
+    valid = read_mean(theta, mean_at, means, k)
+    for a in range(means.shape[1]):
+        scale[k, a, 0] = np.exp(-theta[at + step * a] / power)
+        valid = valid and is_scale(scale[k, a, 0])
+    return valid

@@ -6,6 +6,8 @@ import numpy as np
 
 from streamgmm.kernels._jit import loop
 
+from ._flat import read_symmetric, write_symmetric
+
 _LEAST = 1e-6
 
 
@@ -31,6 +33,14 @@ def clip_eigenvalues(scratch, j):
 
 
 @loop
+def project_matrix(factor, at, theta, scratch, j):
+    """Raise the eigenvalues of factor times the symmetric matrix in theta[at:]."""
+    read_symmetric(factor, theta, at, scratch, j)
+    clip_eigenvalues(scratch, j)
+    write_symmetric(1.0 / factor, scratch, j, theta, at)
+
+
+@loop
 def clip_values(scratch, j):
     """Raise the numbers in scratch[j] (n_features, 1) to 1e-6 of the largest absolute one."""
     largest = 0.0
@@ -38,3 +48,15 @@ def clip_values(scratch, j):
         largest = max(largest, abs(scratch[j, a, 0]))
     for a in range(scratch.shape[1]):
         scratch[j, a, 0] = max(scratch[j, a, 0], _LEAST * largest)
+
+
+@loop
+def project_values(factor, at, block, theta, scratch, j):
+    """Raise factor times the numbers in theta[at:], one for each feature or, if ``block`` is 1, for all."""
+    n_features = scratch.shape[1]
+    step = 0 if block < n_features else 1
+    for a in range(n_features):
+        scratch[j, a, 0] = factor * theta[at + step * a]
+    clip_values(scratch, j)
+    for a in range(n_features):
+        theta[at + step * a] = scratch[j, a, 0] / factor

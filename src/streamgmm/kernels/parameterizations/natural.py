@@ -16,9 +16,8 @@ from ._flat import (
     read_symmetric,
     stride,
     subtract_product,
-    write_symmetric,
 )
-from ._project import clip_eigenvalues, clip_values
+from ._project import project_matrix, project_values
 
 
 @exact_kernel
@@ -73,9 +72,7 @@ def retract_triangular(k, mean_at, at, theta, means, scale, scratch, j):
 @loop
 def project_triangular(mean_at, at, block, theta, scratch, j):
     """Raise the eigenvalues of P."""
-    read_symmetric(-2.0, theta, at, scratch, j)
-    clip_eigenvalues(scratch, j)
-    write_symmetric(-0.5, scratch, j, theta, at)
+    project_matrix(-2.0, at, theta, scratch, j)
 
 
 @exact_kernel
@@ -114,10 +111,4 @@ def retract_diagonal(k, mean_at, at, theta, means, scale, scratch, j):
 @loop
 def project_diagonal(mean_at, at, block, theta, scratch, j):
     """Raise the reciprocals of the variances."""
-    n_features = scratch.shape[1]
-    step = 0 if block < n_features else 1
-    for a in range(n_features):
-        scratch[j, a, 0] = -2.0 * theta[at + step * a]
-    clip_values(scratch, j)
-    for a in range(n_features):
-        theta[at + step * a] = -0.5 * scratch[j, a, 0]
+    project_values(-2.0, at, block, theta, scratch, j)

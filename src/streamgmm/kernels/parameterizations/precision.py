@@ -5,17 +5,8 @@ from __future__ import annotations
 from streamgmm.kernels import linear
 from streamgmm.kernels._jit import exact_kernel, loop
 
-from ._flat import (
-    add_difference,
-    add_symmetric,
-    add_vector,
-    is_scale,
-    read_mean,
-    read_symmetric,
-    stride,
-    write_symmetric,
-)
-from ._project import clip_eigenvalues, clip_values
+from ._flat import add_difference, add_symmetric, add_vector, is_scale, read_mean, read_symmetric, stride
+from ._project import project_matrix, project_values
 
 
 @exact_kernel
@@ -45,9 +36,7 @@ def retract_triangular(k, mean_at, at, theta, means, scale, scratch, j):
 @loop
 def project_triangular(mean_at, at, block, theta, scratch, j):
     """Raise the eigenvalues of P."""
-    read_symmetric(1.0, theta, at, scratch, j)
-    clip_eigenvalues(scratch, j)
-    write_symmetric(1.0, scratch, j, theta, at)
+    project_matrix(1.0, at, theta, scratch, j)
 
 
 @exact_kernel
@@ -82,10 +71,4 @@ def retract_diagonal(k, mean_at, at, theta, means, scale, scratch, j):
 @loop
 def project_diagonal(mean_at, at, block, theta, scratch, j):
     """Raise the reciprocals of the variances."""
-    n_features = scratch.shape[1]
-    step = 0 if block < n_features else 1
-    for a in range(n_features):
-        scratch[j, a, 0] = theta[at + step * a]
-    clip_values(scratch, j)
-    for a in range(n_features):
-        theta[at + step * a] = scratch[j, a, 0]
+    project_values(1.0, at, block, theta, scratch, j)

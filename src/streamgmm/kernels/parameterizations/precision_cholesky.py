@@ -7,7 +7,7 @@ import numpy as np
 from streamgmm.kernels import linear
 from streamgmm.kernels._jit import exact_kernel
 
-from ._flat import add_vector, is_scale, is_slope, read_mean, stride
+from ._flat import add_logarithms, add_vector, is_scale, is_slope, read_logarithms, read_mean
 
 
 @exact_kernel
@@ -79,22 +79,11 @@ def retract_triangular(k, mean_at, at, theta, means, scale, scratch, j):
 def direction_diagonal(
     k, mean_at, at, precondition, rank_one, n, s1, s2, means, scale, theta, change, scratch, j
 ):
-    """dl/dmean = s1 / v, dl/dlog(1 / sigma) = n - s2 / v; preconditioned, s1 and (n - s2 / v) / 2."""
-    n_features = means.shape[1]
-    step = stride(theta, means)
-    share = 0.5 if step else 0.5 / n_features
-    for a in range(n_features):
-        inverse = scale[k, a, 0]
-        change[mean_at + a] += s1[k, a] * (1.0 if precondition else inverse)
-        change[at + step * a] -= (share if precondition else 1.0) * (s2[k, a, 0] * inverse - n)
+    """Add that by log(1 / sigma) = -log v / 2."""
+    add_logarithms(-0.5, k, mean_at, at, precondition, n, s1, s2, means, scale, theta, change)
 
 
 @exact_kernel
 def retract_diagonal(k, mean_at, at, theta, means, scale, scratch, j):
     """Exponentiate."""
-    step = stride(theta, means)
-    valid = read_mean(theta, mean_at, means, k)
-    for a in range(means.shape[1]):
-        scale[k, a, 0] = np.exp(2.0 * theta[at + step * a])
-        valid = valid and is_scale(scale[k, a, 0])
-    return valid
+    return read_logarithms(-0.5, k, mean_at, at, theta, means, scale)

@@ -8,7 +8,7 @@ from streamgmm.kernels import linear
 from streamgmm.kernels._jit import exact_kernel, inlined, loop
 
 from ._flat import add_vector, is_scale, read_mean, stride
-from ._project import clip_eigenvalues, clip_values
+from ._project import clip_eigenvalues, project_values
 
 
 @inlined
@@ -131,10 +131,4 @@ def retract_diagonal(k, mean_at, at, theta, means, scale, scratch, j):
 @loop
 def project_diagonal(mean_at, at, block, theta, scratch, j):
     """Raise the standard deviations."""
-    n_features = scratch.shape[1]
-    step = 0 if block < n_features else 1
-    for a in range(n_features):
-        scratch[j, a, 0] = theta[at + step * a]
-    clip_values(scratch, j)
-    for a in range(n_features):
-        theta[at + step * a] = scratch[j, a, 0]
+    project_values(1.0, at, block, theta, scratch, j)
