@@ -16,6 +16,7 @@ from streamgmm import (
     Mixture,
     OnlineGaussianMixture,
     Statistics,
+    algebra,
     covariance,
     e_step,
     parameterizations,
@@ -28,7 +29,6 @@ from streamgmm.diagnostics import (
     condition_numbers,
     explain,
     explain_run,
-    findings,
     marchenko_pastur_condition,
     runs,
     trace,
@@ -257,7 +257,9 @@ def test_bhattacharyya_is_the_overlap_by_quadrature():
     means, variances = np.array([[0.0], [1.5]]), np.array([[[1.0]], [[3.0]]])
     density = [np.exp(-0.5 * (x - m) ** 2 / v) / np.sqrt(2 * np.pi * v) for m, v in ((0.0, 1.0), (1.5, 3.0))]
     overlap = np.sqrt(density[0] * density[1]).sum() * (x[1] - x[0])
-    np.testing.assert_allclose(findings.bhattacharyya(means, variances, 0, 1), -np.log(overlap), rtol=1e-9)
+    np.testing.assert_allclose(
+        algebra.bhattacharyya(means[1] - means[0], variances[0], variances[1]), -np.log(overlap), rtol=1e-9
+    )
 
 
 def test_a_mixture_that_is_not_finite():

@@ -84,24 +84,50 @@ def triangular(root: Array) -> Array:
     return factor[: len(root), : len(root)] * signs
 
 
+def dense(factors: Array) -> Array:
+    """Return the covariance matrices (n_components, n_features, n_features) with these factors."""
+    if factors.shape[2] == factors.shape[1]:
+        return np.array(factors @ np.swapaxes(factors, 1, 2))
+    return np.array(np.square(factors) * np.eye(factors.shape[1]))
+
+
+def bhattacharyya(shift: Array, first: Array, second: Array) -> float:
+    """Return the Bhattacharyya distance of two Gaussians; exp(-distance) is their overlap.
+
+    Bhattacharyya (1943); Fukunaga (1990), Introduction to Statistical Pattern Recognition, equation 3.152.
+
+    Parameters
+    ----------
+    shift : ndarray of shape (n_features,)
+        Between their means.
+    first, second : ndarray of shape (n_features, n_features)
+        Their covariances.
+    """
+    middle = 0.5 * (first + second)
+    log_dets = [np.linalg.slogdet(matrix)[1] for matrix in (middle, first, second)]
+    try:
+        squared = shift @ np.linalg.solve(middle, shift)
+    except np.linalg.LinAlgError:
+        return 0.0 if not shift.any() else float("inf")  # both flat to the last digit
+    return float(0.125 * squared + 0.5 * (log_dets[0] - 0.5 * (log_dets[1] + log_dets[2])))
+
+
 def entropy_bounds(log_weights: Array, means: Array, factors: Array) -> Bounds:
     """Return bounds of -E log p(x), in nats (see `Mixture.entropy_bounds`)."""
     used = np.isfinite(log_weights)
     log_weights, means, factors = log_weights[used], means[used], factors[used]
     weights = np.exp(log_weights)
     n_features = means.shape[1]
-    dense = np.array([f @ f.T if f.shape[1] == n_features else np.diag(f[:, 0] ** 2) for f in factors])
-    log_det = np.linalg.slogdet(dense)[1]
+    covariances = dense(factors)
+    log_det = np.linalg.slogdet(covariances)[1]
     conditional = float(weights @ (0.5 * (log_det + n_features * (1 + _LOG_2PI))))
     n_components = len(weights)
     near, far = np.zeros((n_components, n_components)), np.zeros((n_components, n_components))
     for i in range(n_components):
         for j in range(n_components):
             shift = means[i] - means[j]
-            middle = 0.5 * (dense[i] + dense[j])
-            between = np.linalg.slogdet(middle)[1] - 0.5 * (log_det[i] + log_det[j])
-            near[i, j] = 0.125 * shift @ np.linalg.solve(middle, shift) + 0.5 * between  # Bhattacharyya
-            ratio = np.linalg.solve(dense[j], np.column_stack([dense[i], shift]))
+            near[i, j] = bhattacharyya(shift, covariances[i], covariances[j])
+            ratio = np.linalg.solve(covariances[j], np.column_stack([covariances[i], shift]))
             trace = np.trace(ratio[:, :-1]) - n_features
             far[i, j] = 0.5 * (trace + shift @ ratio[:, -1] + log_det[j] - log_det[i])  # Kullback-Leibler
     lower, upper = (
@@ -109,6 +135,6 @@ def entropy_bounds(log_weights: Array, means: Array, factors: Array) -> Bounds:
         for distance in (near, far)
     )
     between = means - weights @ means
-    whole = np.einsum("k,kab->ab", weights, dense) + (weights[:, np.newaxis] * between).T @ between
+    whole = np.einsum("k,kab->ab", weights, covariances) + (weights[:, np.newaxis] * between).T @ between
     gaussian = 0.5 * (np.linalg.slogdet(whole)[1] + n_features * (1 + _LOG_2PI))
     return Bounds(max(lower, conditional), min(upper, float(gaussian)))

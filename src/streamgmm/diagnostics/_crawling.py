@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from streamgmm import rules
+from streamgmm.algebra import dense
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
 from . import _speed
-from ._words import along, dense, number
+from ._words import along, number
 from .runs import Run
 
 MEAN_GAP = 0.3  # standard deviations
@@ -47,7 +48,7 @@ def sentences(run: Run) -> list[str]:
     for k in range(final.n_components):
         if statistics.nk[k] <= final.n_features + 1:
             continue  # starved: where the rows ask it to go is noise
-        axes = np.linalg.eigh(dense(final)[k])[1]
+        axes = np.linalg.eigh(dense(final.kernel_factor())[k])[1]
         fractions = _speed.fractions(run.rule, step, final, statistics, target, k, axes)
         found += _mean(run, step, k, axes, target, fractions[0])
         if k == 0 or not shared:

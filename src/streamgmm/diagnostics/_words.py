@@ -41,11 +41,3 @@ def require_mixture(mixture: object) -> Mixture:
     if not isinstance(mixture, Mixture):
         raise ValueError(f"`mixture` must be a Mixture, got {type(mixture).__name__}")
     return mixture
-
-
-def dense(mixture: Mixture) -> Array:
-    """Return each component's covariance matrix (n_components, n_features, n_features)."""
-    factor = mixture.kernel_factor()
-    if mixture.kind.has_matrices:
-        return np.array(factor @ np.swapaxes(factor, 1, 2))
-    return np.square(factor) * np.eye(mixture.n_features)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from streamgmm.algebra import bhattacharyya, dense
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
 
-from ._words import MOSTLY, along, dense, listed, number, require_mixture
+from ._words import MOSTLY, along, listed, number, require_mixture
 from .conditions import condition_numbers, marchenko_pastur_condition
 
 UNUSED_WEIGHT, UNUSED_ROWS = 1e-3, 0.5
@@ -161,7 +162,7 @@ def _near_singular(mixture: Mixture, statistics: Statistics, used: list[int]) ->
             "which has the same value in all rows. Remedy: drop it."
         ]
     conditions = condition_numbers(mixture)
-    covariances = dense(mixture)
+    covariances = dense(mixture.kernel_factor())
     shared = mixture.kind.has_matrices and mixture.kind.pooled
     sentences = []
     for k in used[:1] if shared else used:
@@ -196,12 +197,15 @@ def _spike_sentence(name: str, thinnest: float, direction: Array, rows: Array, c
 def _duplicates(mixture: Mixture, used: list[int]) -> list[str]:
     """Name the groups of components that are linked by distances below `SAME`."""
     groups: list[list[int]] = []
-    covariances = dense(mixture)
+    covariances = dense(mixture.kernel_factor())
     for k in used:
         linked = [
             group
             for group in groups
-            if any(bhattacharyya(mixture.means, covariances, j, k) < SAME for j in group)
+            if any(
+                bhattacharyya(mixture.means[k] - mixture.means[j], covariances[j], covariances[k]) < SAME
+                for j in group
+            )
         ]
         groups = [group for group in groups if group not in linked]
         groups.append([*(j for group in linked for j in group), k])
@@ -211,18 +215,3 @@ def _duplicates(mixture: Mixture, used: list[int]) -> list[str]:
         for group in groups
         if len(group) > 1
     ]
-
-
-def bhattacharyya(means: Array, covariances: Array, j: int, k: int) -> float:
-    """Return the Bhattacharyya distance between two components; exp(-distance) is their overlap.
-
-    Bhattacharyya (1943); Fukunaga (1990), Introduction to Statistical Pattern Recognition, equation 3.152.
-    """
-    middle = 0.5 * (covariances[j] + covariances[k])
-    apart = means[j] - means[k]
-    log_dets = [np.linalg.slogdet(matrix)[1] for matrix in (middle, covariances[j], covariances[k])]
-    try:
-        squared = apart @ np.linalg.solve(middle, apart)
-    except np.linalg.LinAlgError:
-        return 0.0 if not apart.any() else float("inf")  # both flat to the last digit
-    return float(0.125 * squared + 0.5 * (log_dets[0] - 0.5 * (log_dets[1] + log_dets[2])))

@@ -1,0 +1,163 @@
+"""Learning with an eye on it: the mixture as it was on the way."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import _num_samples
+
+from streamgmm.algebra import bhattacharyya, dense
+from streamgmm.mixture import Mixture
+from streamgmm.statistics import Array
+from streamgmm.sweep import as_weights
+
+from ._warmup import WarmUp
+from .online import OnlineGaussianMixture
+
+_GROWTH = 1.2
+_FIRST = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Trail:
+    """The mixtures through which an estimator went.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_snapshots,)
+        Rows seen at each snapshot.
+    mixtures : tuple of Mixture
+        The snapshots. Component k is the same component in all of them.
+    """
+
+    rows: Array
+    mixtures: tuple[Mixture, ...]
+
+
+def follow(
+    estimator: OnlineGaussianMixture, X: Any, sample_weight: Any = None, *, trail: Trail | None = None
+) -> Trail:
+    """Learn from more rows, as `partial_fit` does, and keep the mixture on the way.
+
+    A snapshot is taken whenever the number of rows has grown by a fifth, between mini-batches: about 13 while
+    it grows tenfold. The estimator learns what it would have learned without. While it keeps its first rows,
+    a snapshot is EM's fit of the rows so far, with its components matched to those of the next.
+
+    Parameters
+    ----------
+    estimator : OnlineGaussianMixture
+        It is changed.
+    X : array-like of shape (n_samples, n_features)
+    sample_weight : array-like of shape (n_samples,), optional
+    trail : Trail, optional
+        Of earlier rows, to be continued.
+
+    Returns
+    -------
+    Trail
+        Empty as long as there are fewer distinct rows than components.
+
+    Raises
+    ------
+    ValueError
+        As `partial_fit`. The estimator stays as it was.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streamgmm import OnlineGaussianMixture
+    >>> from streamgmm.estimators import follow
+    >>> model = OnlineGaussianMixture(random_state=0)
+    >>> trail = follow(model, np.random.default_rng(0).normal(5.0, 1.0, size=(2000, 1)))
+    >>> trail.rows[-4:], trail.mixtures[-1] == model.to_mixture()
+    (array([1024., 1280., 1536., 2000.]), True)
+    """
+    if not isinstance(estimator, OnlineGaussianMixture):
+        raise ValueError(
+            f"`estimator` must be an OnlineGaussianMixture, which learns from a stream, got {estimator!r}"
+        )
+    n_samples = _num_samples(X)
+    weights = as_weights(sample_weight, n_samples)
+    trail = trail or Trail(np.empty(0), ())
+    begin = 0
+    with estimator._all_or_nothing():
+        while begin < n_samples:
+            end = min(n_samples, begin + _room(estimator))
+            may_permute = _is_warming_up(estimator)
+            begin = _learn(estimator, X, weights, begin, end)
+            trail = _with_snapshot(trail, estimator, may_permute)
+    return trail
+
+
+def _learn(estimator: OnlineGaussianMixture, X: Any, weights: Array, begin: int, end: int) -> int:
+    """Learn rows begin to end, or to the last one where only all of them can be learned; return the end."""
+    for last in (end, _num_samples(X)):
+        rows = slice(begin, last)
+        try:
+            estimator.partial_fit(_safe_indexing(X, rows), None, weights[rows] if len(weights) else None)
+        except ValueError:
+            if last == _num_samples(X):
+                raise
+        else:
+            return last
+    raise AssertionError("the last of them returns or raises")
+
+
+def _room(estimator: OnlineGaussianMixture) -> int:
+    """Return how many rows are learned before the next snapshot: from the start on, whole mini-batches."""
+    progress = getattr(estimator, "_progress", None)
+    if progress is None:
+        return max(_FIRST, 2 * estimator.n_components)
+    more = max(1, int(np.ceil((_GROWTH - 1) * progress.n_rows)))
+    if isinstance(progress.stage, WarmUp):
+        return min(more, progress.start_rows - len(progress.stage.X))
+    return int(progress.batch_size * -(-more // progress.batch_size))
+
+
+def _is_warming_up(estimator: OnlineGaussianMixture) -> bool:
+    return hasattr(estimator, "_progress") and isinstance(estimator._progress.stage, WarmUp)
+
+
+def _with_snapshot(trail: Trail, estimator: OnlineGaussianMixture, may_permute: bool) -> Trail:
+    progress = estimator._progress
+    if isinstance(progress.stage, WarmUp):
+        if progress.stage.shortage:
+            return trail
+        with warnings.catch_warnings():  # the fit is made again when somebody asks, and then it warns
+            warnings.simplefilter("ignore")
+            mixture = replace(progress.stage).result.mixture
+    else:
+        mixture = progress.mixture
+    earlier = trail.mixtures
+    if may_permute and earlier:
+        order = match(earlier[-1], mixture)
+        earlier = tuple(reorder(one, order) for one in earlier)
+    return Trail(np.append(trail.rows, progress.n_rows), (*earlier, mixture))
+
+
+def match(mixture: Mixture, other: Mixture) -> list[int]:
+    """Return which component of a mixture is nearest to each of another, each taken once.
+
+    The sum of the Bhattacharyya distances is smallest.
+    """
+    far = np.finfo(np.float64).max / mixture.n_components  # an infinite distance would have no assignment
+    distances = np.empty((mixture.n_components, mixture.n_components))
+    ours, theirs = dense(mixture.kernel_factor()), dense(other.kernel_factor())
+    for k, j in np.ndindex(distances.shape):
+        shift = mixture.means[j] - other.means[k]
+        distances[k, j] = min(bhattacharyya(shift, theirs[k], ours[j]), far)
+    return [int(j) for j in linear_sum_assignment(distances)[1]]
+
+
+def reorder(mixture: Mixture, order: list[int]) -> Mixture:
+    """Return the mixture with its components in another order."""
+    shared = mixture.covariance_type == "tied"
+    factor = mixture.factor if shared else mixture.factor[order]
+    return Mixture.from_factor(
+        mixture.log_weights[order], mixture.means[order], factor, mixture.covariance_type
+    )
