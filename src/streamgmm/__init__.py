@@ -11,7 +11,7 @@ from .statistics import Statistics
 from .sweep import e_step
 
 if TYPE_CHECKING:
-    from . import category_learning, datasets, diagnostics
+    from . import category_learning, datasets, diagnostics, plots
     from .estimators import GaussianMixture, OnlineGaussianMixture
     from .estimators.select import select
     from .persistence import load, save
@@ -29,6 +29,7 @@ __all__ = [
     "e_step",
     "load",
     "parameterizations",
+    "plots",
     "rules",
     "save",
     "select",
@@ -47,7 +48,7 @@ _LATER = {
 def __getattr__(name: str) -> Any:
     if name in _LATER:
         return getattr(import_module(_LATER[name]), name)
-    if name in ("category_learning", "datasets", "diagnostics"):
+    if name in ("category_learning", "datasets", "diagnostics", "plots"):
         return import_module(f"streamgmm.{name}")
     raise AttributeError(f"module 'streamgmm' has no attribute {name!r}")
 

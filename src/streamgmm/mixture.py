@@ -401,6 +401,24 @@ class Mixture:
         return -0.5 * (z**2 + np.log(2 * np.pi)).sum(axis=1) - np.log(deviations).sum(axis=1)
 
 
+def mixture_of(model: Any, name: str = "model") -> Mixture:
+    """Return a mixture itself, or that of a fitted estimator, ours or scikit-learn's.
+
+    Raises
+    ------
+    TypeError
+        If the model has none; an estimator that is not fitted raises its own error.
+    """
+    if isinstance(model, Mixture):
+        return model
+    mixture = model.to_mixture() if hasattr(model, "to_mixture") else None
+    if mixture is None and all(hasattr(model, key) for key in ("weights_", "means_", "covariances_")):
+        mixture = Mixture(model.weights_, model.means_, model.covariances_, model.covariance_type)
+    if not isinstance(mixture, Mixture):
+        raise TypeError(f"`{name}` must be a Mixture or a fitted estimator, got {type(model).__name__}")
+    return mixture
+
+
 def _finite(name: str, value: Any) -> Array:
     try:
         array = np.array(value, dtype=np.float64)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from . import covariance
-from .mixture import Mixture
+from .mixture import Mixture, mixture_of
 from .statistics import Array
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def save(
     ...     load(path) == mixture
     True
     """
-    mixture = model if isinstance(model, Mixture) else _mixture_of(model)
+    mixture = mixture_of(model)
     if feature_names is None:
         feature_names = getattr(model, "feature_names_in_", None)
     if n_samples_seen is None:
@@ -206,13 +206,6 @@ def require_writable(path: str | os.PathLike[str]) -> str:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ModelFileError(f"{name}: cannot be written: its folder is not writable")
     return target
-
-
-def _mixture_of(model: Any) -> Mixture:
-    mixture = model.to_mixture() if hasattr(model, "to_mixture") else None
-    if not isinstance(mixture, Mixture):
-        raise TypeError(f"`model` must be a Mixture or a fitted estimator, got {type(model).__name__}")
-    return mixture
 
 
 def _version() -> str:

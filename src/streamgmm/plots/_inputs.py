@@ -1,0 +1,117 @@
+"""What displays take: models, rows, names and axes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from streamgmm.algebra import checked_features
+from streamgmm.statistics import Array
+from streamgmm.sweep import as_rows, require_finite
+
+COLUMN = (4.5, 3.6)  # inches: what a column of a journal holds with letters of 8 to 10 points
+
+
+def rows_of(X: Any, n_features: int, max_rows: int | None = None) -> Array:
+    """Return rows as float64, or ``max_rows`` of them at random if there are more, in their order.
+
+    Raises
+    ------
+    ValueError
+        If they are not numbers, not finite, or have another number of features.
+    """
+    X = as_rows(X, n_features)
+    if max_rows is not None and len(X) > max_rows:
+        X = X[np.sort(np.random.default_rng(0).choice(len(X), max_rows, replace=False))]
+    require_finite(X)
+    return np.asarray(X, dtype=np.float64)
+
+
+def names_of(given: Iterable[str] | None, estimator: Any, X: Any, n_features: int) -> list[str]:
+    """Return the features' names: those given, or the estimator's, or the frame's, or x0, x1, ...
+
+    Raises
+    ------
+    ValueError
+        If another number of names is given.
+    """
+    if given is not None:
+        names = [str(name) for name in given]
+        if len(names) != n_features:
+            raise ValueError(f"`feature_names` must hold {n_features} names, got {names}")
+        return names
+    for source in (getattr(estimator, "feature_names_in_", None), getattr(X, "columns", None)):
+        if source is not None and len(source) == n_features:
+            return [str(name) for name in source]
+    return [f"x{index}" for index in range(n_features)]
+
+
+def features_of(features: Any, names: Sequence[str], default: Sequence[int]) -> list[int]:
+    """Return feature numbers for numbers or names.
+
+    Raises
+    ------
+    ValueError
+        If there is no such feature, or one is repeated.
+    """
+    if features is None:
+        return list(default)
+    wanted = [features] if isinstance(features, str | int | np.integer) else list(features)
+    for name in wanted:
+        if isinstance(name, str) and name not in names:
+            raise ValueError(f"`features` must be among {', '.join(names)}, got {name!r}")
+    return checked_features([names.index(f) if isinstance(f, str) else f for f in wanted], len(names))
+
+
+def checked_coverage(coverage: Any) -> tuple[float, ...]:
+    """Return one or several shares in descending order.
+
+    Raises
+    ------
+    ValueError
+        If one is not between 0 and 1.
+    """
+    shares = np.atleast_1d(np.asarray(coverage, dtype=np.float64))
+    if shares.ndim != 1 or not len(shares) or not ((shares > 0) & (shares < 1)).all():
+        raise ValueError(f"`coverage` must lie between 0 and 1, exclusive, got {coverage!r}")
+    return tuple(sorted((float(share) for share in shares), reverse=True))
+
+
+def require_matplotlib(what: str = "plots") -> None:
+    """Raise ImportError with advice if matplotlib is missing."""
+    if find_spec("matplotlib") is None:
+        raise ImportError(f"{what} need matplotlib: pip install 'streamgmm[plot]'")
+
+
+def axes_for(ax: Any, figsize: tuple[float, float] = COLUMN) -> Any:
+    """Return the axes given, or those of a new figure."""
+    require_matplotlib()
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=figsize, layout="constrained")[1]
+
+
+def panels(ax: Any, n_rows: int, n_columns: int, figsize: tuple[float, float]) -> tuple[Any, Any]:
+    """Return a figure and a grid for panels: of a new figure, or in the place of axes, which are hidden.
+
+    Raises
+    ------
+    ValueError
+        If the axes are not part of a grid, as those of ``plt.subplots`` are.
+    """
+    require_matplotlib()
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        figure = plt.figure(figsize=figsize, layout="constrained")
+        return figure, figure.add_gridspec(n_rows, n_columns)
+    place = ax.get_subplotspec()
+    if place is None:
+        raise ValueError("`ax` must come from subplots, to be divided into panels; got axes placed by hand")
+    ax.set_axis_off()
+    return ax.figure, place.subgridspec(n_rows, n_columns)

@@ -1,0 +1,193 @@
+"""A mixture in the plane of two features, or along one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from streamgmm.mixture import Mixture, mixture_of
+from streamgmm.statistics import Array
+
+from . import _draw
+from ._colors import TOTAL
+from ._inputs import axes_for, checked_coverage, features_of, names_of, rows_of
+
+MAX_ROWS = 2000
+_MESH = 120
+
+
+class MixtureDisplay:
+    """Rows, and the ellipses that hold given shares of each component's rows.
+
+    Of one feature: a histogram of the rows, each component's part of the density, and the whole density.
+    Create it by `from_estimator`.
+
+    Parameters
+    ----------
+    mixture : Mixture
+        Of one or two features.
+    X : ndarray of shape (n_samples, 1 or 2), optional
+        Rows to draw.
+    feature_names : sequence of str, optional
+
+    Attributes
+    ----------
+    ax_, figure_ : matplotlib Axes and Figure
+    rows_ : matplotlib PathCollection or None
+        The rows of two features.
+    ellipses_ : list of list of matplotlib Ellipse
+        ``ellipses_[k][j]`` is component k's with the j-th largest coverage; empty for one feature.
+    labels_ : list of matplotlib Text
+        The components' numbers, at their means.
+    lines_ : list of matplotlib Line2D
+        Of one feature: the components' densities, then their sum.
+    contours_ : matplotlib QuadContourSet or None
+    marginal_axes_ : tuple of matplotlib Axes
+        Above and to the right, if they were asked for.
+
+    Examples
+    --------
+    >>> from streamgmm import GaussianMixture, datasets
+    >>> from streamgmm.plots import MixtureDisplay
+    >>> X = datasets.load_faithful().data
+    >>> model = GaussianMixture(2, random_state=0).fit(X)
+    >>> display = MixtureDisplay.from_estimator(model, X, feature_names=["eruption (min)", "waiting (min)"])
+    >>> display.ax_.get_xlabel(), [len(of_one) for of_one in display.ellipses_]
+    ('eruption (min)', [2, 2])
+    """
+
+    def __init__(
+        self, mixture: Mixture, X: Array | None = None, *, feature_names: Sequence[str] | None = None
+    ) -> None:
+        if mixture.n_features > 2:
+            raise ValueError(
+                f"`mixture` must have 1 or 2 features, got {mixture.n_features}: take its marginal, or draw "
+                "a PairDisplay"
+            )
+        self.mixture = mixture
+        self.X = X
+        self.feature_names = names_of(feature_names, None, None, mixture.n_features)
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any = None,
+        *,
+        features: Any = None,
+        feature_names: Iterable[str] | None = None,
+        max_rows: int = MAX_ROWS,
+        ax: Any = None,
+        **kw: Any,
+    ) -> MixtureDisplay:
+        """Draw a fitted estimator's mixture, with rows behind it.
+
+        Parameters
+        ----------
+        estimator : GaussianMixture, OnlineGaussianMixture, Mixture, or scikit-learn's GaussianMixture
+        X : array-like of shape (n_samples, n_features), optional
+        features : int or str, or one or two of them, optional
+            Which features to draw, by number or name; by default the first two.
+        feature_names : iterable of str, optional
+            Of all features; by default the estimator's or the frame's, or x0, x1, ...
+        max_rows : int, default=2000
+            Of more rows a random sample is drawn.
+        ax : matplotlib Axes, optional
+        **kw
+            Of `plot`: ``coverage``, ``contours``, ``marginals``.
+
+        Returns
+        -------
+        MixtureDisplay
+
+        Raises
+        ------
+        ValueError
+            If the rows, the features or their names do not fit the mixture.
+        """
+        mixture = mixture_of(estimator, "estimator")
+        names = names_of(feature_names, estimator, X, mixture.n_features)
+        chosen = features_of(features, names, range(min(2, mixture.n_features)))
+        if len(chosen) > 2:
+            raise ValueError(f"`features` must be one or two features, got {len(chosen)}")
+        rows = None if X is None else rows_of(X, mixture.n_features, max_rows)[:, chosen]
+        display = cls(mixture.marginal(chosen), rows, feature_names=[names[a] for a in chosen])
+        return display.plot(ax, **kw)
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        coverage: float | Sequence[float] = (0.5, 0.95),
+        contours: bool = False,
+        marginals: bool = False,
+    ) -> MixtureDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+        coverage : float or sequence of float, default=(0.5, 0.95)
+            The shares of each component's rows inside its ellipses: the quantiles of chi-squared with 2
+            degrees of freedom.
+        contours : bool, default=False
+            Whether to draw lines of equal density that hold these shares of the whole mixture's rows.
+        marginals : bool, default=False
+            Whether to draw each feature alone along its axis.
+
+        Returns
+        -------
+        MixtureDisplay
+        """
+        shares = checked_coverage(coverage)
+        self.ax_ = axes_for(ax)
+        self.figure_ = self.ax_.figure
+        self.rows_ = self.contours_ = None
+        self.ellipses_: list[list[Any]] = []
+        self.labels_: list[Any] = []
+        self.lines_: list[Any] = []
+        self.marginal_axes_: tuple[Any, ...] = ()
+        if self.mixture.n_features == 1:
+            self._plot_line()
+            return self
+        if self.X is not None:
+            self.rows_ = _draw.rows(self.ax_, self.X)
+        self.ellipses_ = _draw.component_ellipses(self.ax_, self.mixture, shares)
+        self.labels_ = [_draw.label(self.ax_, x, y, k) for k, (x, y) in enumerate(self.mixture.means)]
+        self.ax_.autoscale_view()
+        if contours:
+            self.contours_ = self._plot_contours(shares)
+        if marginals:
+            self.marginal_axes_ = self._plot_marginals()
+        self.ax_.set(xlabel=self.feature_names[0], ylabel=self.feature_names[1])
+        return self
+
+    def _plot_line(self) -> None:
+        X = None if self.X is None else self.X[:, 0]
+        self.lines_ = _draw.densities(self.ax_, self.mixture, X)
+        for k, line in enumerate(self.lines_[:-1]):
+            top = int(np.argmax(line.get_ydata()))
+            self.labels_.append(_draw.label(self.ax_, line.get_xdata()[top], line.get_ydata()[top], k))
+        self.ax_.set(xlabel=self.feature_names[0], ylabel="density")
+
+    def _plot_contours(self, shares: Sequence[float]) -> Any:
+        """Lines at the densities that these shares of the mixture's own rows exceed."""
+        log_prob = self.mixture.log_prob(self.mixture.sample(20_000, 0)[0])
+        (left, right), (bottom, top) = self.ax_.get_xlim(), self.ax_.get_ylim()
+        x, y = np.meshgrid(np.linspace(left, right, _MESH), np.linspace(bottom, top, _MESH))
+        height = self.mixture.log_prob(np.column_stack([x.ravel(), y.ravel()])).reshape(x.shape)
+        levels = np.quantile(log_prob, [1 - share for share in shares])
+        return self.ax_.contour(x, y, height, np.unique(levels), colors=TOTAL, linewidths=0.8, zorder=3)
+
+    def _plot_marginals(self) -> tuple[Any, Any]:
+        top = self.ax_.inset_axes((0.0, 1.03, 1.0, 0.22), sharex=self.ax_)
+        right = self.ax_.inset_axes((1.03, 0.0, 0.22, 1.0), sharey=self.ax_)
+        limits = self.ax_.get_xlim(), self.ax_.get_ylim()
+        for feature, axes in enumerate((top, right)):
+            X = None if self.X is None else self.X[:, feature]
+            _draw.densities(axes, self.mixture.marginal(feature), X, upright=feature == 1)
+            axes.set_axis_off()
+        self.ax_.set(xlim=limits[0], ylim=limits[1])
+        return top, right
