@@ -44,6 +44,19 @@ def test_weights_and_calls():
     assert set(parts.rows) >= {1024, 2048, 3072}
 
 
+def test_many_calls_leave_a_short_trail():
+    X, _ = TRUTH.sample(50_000, random_state=0)
+    model = OnlineGaussianMixture(3, random_state=0)
+    trail = None
+    for begin in range(0, len(X), 256):
+        trail = follow(model, X[begin : begin + 256], trail=trail)
+        assert trail.rows[-1] == model.n_samples_seen_
+        assert trail.mixtures[-1] == model.to_mixture()
+    assert (np.diff(trail.rows) > 0).all()
+    assert len(trail.rows) < 60
+    assert (trail.rows[2:] >= 1.2 * trail.rows[:-2]).all()
+
+
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
 def test_components_keep_their_place(covariance_type):
     """EM's fits of the first rows find the components in any order; the trail shows them in one."""

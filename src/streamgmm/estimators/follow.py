@@ -55,7 +55,8 @@ def follow(
     X : array-like of shape (n_samples, n_features)
     sample_weight : array-like of shape (n_samples,), optional
     trail : Trail, optional
-        Of earlier rows, to be continued.
+        Of earlier rows, to be continued. It ends with the end of the earlier call, which is left out where
+        the snapshots before and after it are near enough: many short calls leave a short trail.
 
     Returns
     -------
@@ -133,11 +134,13 @@ def _with_snapshot(trail: Trail, estimator: OnlineGaussianMixture, may_permute: 
             mixture = replace(progress.stage).result.mixture
     else:
         mixture = progress.mixture
-    earlier = trail.mixtures
+    rows, earlier = trail.rows, trail.mixtures
+    if len(rows) > 1 and progress.n_rows < _GROWTH * rows[-2]:
+        rows, earlier = rows[:-1], earlier[:-1]
     if may_permute and earlier:
         order = match(earlier[-1], mixture)
         earlier = tuple(reorder(one, order) for one in earlier)
-    return Trail(np.append(trail.rows, progress.n_rows), (*earlier, mixture))
+    return Trail(np.append(rows, progress.n_rows), (*earlier, mixture))
 
 
 def match(mixture: Mixture, other: Mixture) -> list[int]:

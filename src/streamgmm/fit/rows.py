@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -159,25 +159,59 @@ def _parts(X: Any, weights: Array) -> Iterator[tuple[Any, Array]]:
         yield X[rows], weights[rows] if len(weights) else _NO_WEIGHTS
 
 
-def _reservoir(parts: Iterable[tuple[Any, Array]], bound: int) -> tuple[Any, Array]:
-    """Return at most ``bound`` rows of positive weight, each equally likely, in their order.
+@dataclass(frozen=True, eq=False)
+class Reservoir:
+    """At most ``bound`` rows of positive weight, each equally likely, in their order, of all that came by.
 
     Every row draws a number, always the same for the same place, and the smallest are kept. The seed is one
     that nobody draws data with: the same numbers may have chosen the rows' components.
+
+    Parameters
+    ----------
+    bound : int
+    n_seen : int
+        Rows that came by, those of weight 0 included.
+    rows : ndarray of shape (n_kept, n_features) or None
+        None until rows come.
+    weights : ndarray of shape (n_kept,) or (0,)
+        Empty for ones.
+    draws : ndarray of shape (n_kept,)
+        The numbers of the rows that are kept.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.arange(10.0).reshape(10, 1)
+    >>> whole, parts = Reservoir(3).add(X), Reservoir(3).add(X[:4]).add(X[4:])
+    >>> len(whole.rows), np.array_equal(whole.rows, parts.rows)
+    (3, True)
     """
-    rng = np.random.default_rng(_SEED)
+
+    bound: int
+    n_seen: int = 0
     rows: Any = None
-    kept_weights = keys = _NO_WEIGHTS
-    for X, weights in parts:
-        new = rng.random(len(X))
+    weights: Array = field(default_factory=lambda: _NO_WEIGHTS)
+    draws: Array = field(default_factory=lambda: _NO_WEIGHTS)
+
+    def add(self, X: Any, weights: Array = _NO_WEIGHTS) -> Reservoir:
+        """Return the reservoir after more rows."""
+        n_seen = self.n_seen + len(X)
+        draws = np.random.Generator(np.random.PCG64(_SEED).advance(self.n_seen)).random(len(X))
         if len(weights):
             used = weights > 0
-            X, weights, new = X[used], weights[used], new[used]
-        rows = np.array(X) if rows is None else np.concatenate([rows, X])
-        keys = np.concatenate([keys, new])
-        kept_weights = np.concatenate([kept_weights, weights])
-        if len(keys) > bound:
-            kept = np.sort(np.argpartition(keys, bound)[:bound])
-            rows, keys = rows[kept], keys[kept]
-            kept_weights = kept_weights[kept] if len(kept_weights) else kept_weights
-    return rows, kept_weights
+            X, weights, draws = X[used], weights[used], draws[used]
+        rows = np.array(X) if self.rows is None else np.concatenate([self.rows, X])
+        draws = np.concatenate([self.draws, draws])
+        weights = np.concatenate([self.weights, weights])
+        if len(draws) > self.bound:
+            kept = np.sort(np.argpartition(draws, self.bound)[: self.bound])
+            rows, draws = rows[kept], draws[kept]
+            weights = weights[kept] if len(weights) else weights
+        return Reservoir(self.bound, n_seen, rows, weights, draws)
+
+
+def _reservoir(parts: Iterable[tuple[Any, Array]], bound: int) -> tuple[Any, Array]:
+    reservoir = Reservoir(bound)
+    for X, weights in parts:
+        reservoir = reservoir.add(X, weights)
+    return reservoir.rows, reservoir.weights
