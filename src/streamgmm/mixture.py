@@ -163,6 +163,11 @@ class Mixture:
         return self.kind.covariances(self.factor)
 
     @property
+    def standard_deviations(self) -> Array:
+        """Standard deviation of each feature in each component (n_components, n_features)."""
+        return np.asarray(np.hypot.reduce(self.kernel_factor(), axis=2))
+
+    @property
     def n_parameters(self) -> int:
         """Number of free parameters."""
         n_components, n_features = self.means.shape

@@ -40,13 +40,6 @@ def start(rule: GradientAscent, mixture: Mixture) -> Learner:
     return Learner.start(rule, mixture, n_rows=0.0, batch_size=1, options=options)
 
 
-def deviations(mixture: Mixture) -> Array:
-    """Return the standard deviations (n_components, n_features)."""
-    if not mixture.kind.has_matrices:
-        return mixture.factor
-    return np.sqrt(np.sum(mixture.factor**2, axis=-1))
-
-
 class Categories:
     """Categories that are learned one token at a time.
 
@@ -138,7 +131,7 @@ class Categories:
 
     def _record(self) -> None:
         mixture = self._mixture
-        self._records.append((self.n_tokens_, mixture.weights, mixture.means, deviations(mixture)))
+        self._records.append((self.n_tokens_, mixture.weights, mixture.means, mixture.standard_deviations))
 
     @property
     def trajectory_(self) -> Trajectory:
@@ -167,7 +160,7 @@ class Categories:
     @property
     def sds_(self) -> Array:
         """Standard deviations (n_categories, n_cues), in the tokens' units."""
-        return deviations(self._mixture)
+        return self._mixture.standard_deviations
 
     @property
     def correlations_(self) -> Array:
@@ -175,7 +168,7 @@ class Categories:
         mixture = self._mixture
         if not mixture.kind.has_matrices:
             return np.tile(np.eye(mixture.n_features), (mixture.n_components, 1, 1))
-        unit = mixture.factor / deviations(mixture)[:, :, np.newaxis]
+        unit = mixture.factor / mixture.standard_deviations[:, :, np.newaxis]
         return unit @ np.swapaxes(unit, 1, 2)
 
     @property
@@ -207,8 +200,14 @@ class Categories:
         """How many tokens were too far from every category to teach anything."""
         return self._started().state.n_refused
 
-    def _surviving_mixture(self) -> Mixture:
-        """Return the survivors, their weights divided by their sum."""
+    def to_mixture(self) -> Mixture:
+        """Return the survivors as a mixture, their weights divided by their sum.
+
+        Raises
+        ------
+        ValueError
+            If none survives.
+        """
         mixture, alive = self._mixture, self.survivors_
         if not len(alive):
             raise ValueError(
@@ -239,7 +238,7 @@ class Categories:
         ValueError
             If no category survives, or a token is not finite or too far from every category.
         """
-        survivors, x = self._surviving_mixture(), _check.tokens(x, self._n_cues, "x")
+        survivors, x = self.to_mixture(), _check.tokens(x, self._n_cues, "x")
         log_prob, posterior = sweep.densities(survivors, x, responsibilities=True, n_threads=1)
         far = np.flatnonzero(log_prob < -1e299)
         if len(far):

@@ -1,8 +1,7 @@
-"""Figures of a simulation, drawn by matplotlib without a screen."""
+"""Figures of a simulation, drawn by the package's displays without a screen."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +11,14 @@ if TYPE_CHECKING:
     from .simulate import Tokens
 
 
-def require() -> None:
-    """Raise ImportError with advice if matplotlib is missing."""
-    if find_spec("matplotlib") is None:
-        raise ImportError("figures (-o) need matplotlib: pip install 'streamgmm[plot]'")
+def new_figure(width: float = 5.0, height: float = 4.0) -> Any:
+    """Return an empty figure that needs no screen."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
 
 
 def draw(run: Simulation, stream: Tokens, folder: Path) -> list[Path]:
@@ -26,32 +29,18 @@ def draw(run: Simulation, stream: Tokens, folder: Path) -> list[Path]:
     draws["identification"] = _identification
     paths = []
     for name, function in draws.items():
-        figure = _figure(len(stream.cues) if name in ("tokens", "identification") else 1, name)
+        n_columns = len(stream.cues) if name in ("tokens", "identification") else 1
+        figure = new_figure(1 + 4 * n_columns if n_columns > 1 else 6, 5 if name == "trajectories" else 3.5)
         function(run, stream, figure)
         paths.append(folder / f"{name}.png")
         figure.savefig(paths[-1], dpi=110)
     return paths
 
 
-def _figure(n_columns: int, name: str) -> Any:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(1 + 4 * n_columns if n_columns > 1 else 6, 5 if name == "trajectories" else 3.5))
-    FigureCanvasAgg(figure)
-    figure.set_layout_engine("constrained")
-    return figure
-
-
 def _example(run: Simulation) -> Any:
     """Return the first learner that ended with the most frequent number of categories."""
     most = max(run.counts, key=lambda count: run.counts[count])
     return run.learners[run.n_survivors.tolist().index(most)]
-
-
-def _colors(learner: Any) -> dict[int, str]:
-    """Return a color for each survivor, the same in all figures."""
-    return {int(k): f"C{index}" for index, k in enumerate(learner.survivors_)}
 
 
 def _drawn(stream: Tokens) -> Any:
@@ -61,41 +50,42 @@ def _drawn(stream: Tokens) -> Any:
     return stream.source.sample(10_000, 0)[0] if isinstance(stream.source, Mixture) else stream.source
 
 
+def _axes(figure: Any, stream: Tokens) -> Any:
+    return figure.subplots(1, len(stream.cues), squeeze=False)[0]
+
+
 def _tokens(run: Simulation, stream: Tokens, figure: Any) -> None:
     """Histogram of each cue, with the categories of a learner over it."""
-    import numpy as np
-    from scipy.stats import norm
+    from streamgmm.plots import MixtureDisplay
 
-    X, learner = _drawn(stream), _example(run)
-    alive = learner.survivors_
-    for i, axes in enumerate(np.atleast_1d(figure.subplots(1, len(stream.cues)))):
-        x = X[:, i] * stream.scale[i] + stream.center[i]
-        axes.hist(x, bins=50, density=True, color="0.85")
-        grid = np.linspace(x.min(), x.max(), 400)
-        total = np.zeros(len(grid))
-        for k, color in _colors(learner).items():
-            mean = learner.means_[k, i] * stream.scale[i] + stream.center[i]
-            sd = learner.sds_[k, i] * stream.scale[i]
-            height = learner.weights_[k] * norm.pdf(grid, mean, sd)
-            axes.plot(grid, height, color=color)
-            total += height
-        axes.plot(grid, total, color="black", linewidth=0.8)
-        axes.set(xlabel=stream.cues[i], ylabel="density", title=f"{len(alive)} categories of one learner")
+    from .fit import unstandardize
+
+    mixture = unstandardize(_example(run).to_mixture(), stream.center, stream.scale)
+    X = _drawn(stream) * stream.scale + stream.center
+    for i, axes in enumerate(_axes(figure, stream)):
+        MixtureDisplay.from_estimator(
+            mixture, X, features=i, feature_names=stream.cues, max_rows=len(X), ax=axes
+        )
+        axes.set_title(f"{mixture.n_components} categories of one learner")
 
 
 def _trajectories(run: Simulation, stream: Tokens, figure: Any) -> None:
-    """Means, as strong as their weights, and weights of all categories of a learner."""
+    """Weights, and means and deviations of the first cue, of all categories of a learner."""
+    from streamgmm.plots import ComponentTraceDisplay
+
     learner = _example(run)
-    path, colors = learner.trajectory_, _colors(learner)
-    top, bottom = figure.subplots(2, 1, sharex=True)
-    for k in range(path.weights.shape[1]):
-        thin = {"linewidth": 0.7, "color": "0.7"}
-        style = {"linewidth": 1.8, "zorder": 3, "color": colors[k]} if k in colors else thin
-        top.plot(path.tokens, path.means[:, k, 0] * stream.scale[0] + stream.center[0], **style)
-        bottom.plot(path.tokens, path.weights[:, k], **style)
-    top.set(ylabel=f"mean, {stream.cues[0]}", title="one learner; survivors in color")
-    bottom.axhline(learner.survival_threshold, color="black", linewidth=0.6, linestyle=":")
-    bottom.set(ylabel="weight", xlabel="tokens")
+    path = learner.trajectory_
+    display = ComponentTraceDisplay(
+        path.tokens,
+        path.weights,
+        path.means * stream.scale + stream.center,
+        path.sds * stream.scale,
+        feature_names=stream.cues,
+    )
+    display.plot(figure.subplots(), features=0, components=learner.survivors_)
+    display.ax_[0].axhline(learner.survival_threshold, color="black", linewidth=0.6, linestyle=":")
+    display.ax_[0].set_title("one learner; survivors in color")
+    display.ax_[-1].set_xlabel("tokens")
 
 
 def _survivors(run: Simulation, stream: Tokens, figure: Any) -> None:
@@ -123,11 +113,12 @@ def _identification(run: Simulation, stream: Tokens, figure: Any) -> None:
     """Posterior of each survivor along each cue, the others at their means."""
     import numpy as np
 
+    from streamgmm.plots import ResponsibilityDisplay
+
     X, learner = _drawn(stream), _example(run)
-    for i, axes in enumerate(np.atleast_1d(figure.subplots(1, len(stream.cues)))):
+    for i, axes in enumerate(_axes(figure, stream)):
         grid = np.tile(X.mean(axis=0), (200, 1))
         grid[:, i] = np.linspace(X[:, i].min(), X[:, i].max(), 200)
-        x = grid[:, i] * stream.scale[i] + stream.center[i]
-        for posterior, color in zip(learner.identify(grid).T, _colors(learner).values(), strict=True):
-            axes.plot(x, posterior, color=color)
-        axes.set(xlabel=stream.cues[i], ylabel="probability", ylim=(-0.02, 1.02), title="identification")
+        x = grid[:, [i]] * stream.scale[i] + stream.center[i]
+        ResponsibilityDisplay(x, learner.identify(grid), feature_names=[stream.cues[i]]).plot(axes)
+        axes.set_title("identification")

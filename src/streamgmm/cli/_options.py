@@ -63,6 +63,7 @@ def _readable(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
 
 
 files = click.argument("files", nargs=-1, required=True, metavar="FILES...", callback=_readable)
+optional_files = click.argument("files", nargs=-1, metavar="[FILES]...", callback=_readable)
 model = click.argument("model", metavar="MODEL")
 columns = click.option("--columns", type=Columns(), help="The columns that are the features, in this order.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

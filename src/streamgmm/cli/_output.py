@@ -87,7 +87,7 @@ def table(mixture: Mixture, names: Sequence[str] | None) -> str:
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for title in ("component", "weight", "column", "mean", "standard deviation"):
         grid.add_column(title, justify="left" if title == "column" else "right", no_wrap=True)
-    means, deviations, weights = mixture.means, standard_deviations(mixture), mixture.weights
+    means, deviations, weights = mixture.means, mixture.standard_deviations, mixture.weights
     for k in range(mixture.n_components):
         for index, name in enumerate(feature_names(mixture, names)):
             first = (str(k), f"{weights[k]:.4f}") if index == 0 else ("", "")
@@ -100,13 +100,6 @@ def table(mixture: Mixture, names: Sequence[str] | None) -> str:
     console.width = console.measure(grid).maximum
     console.print(grid)
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
-
-
-def standard_deviations(mixture: Mixture) -> Any:
-    """Return the standard deviation of each feature in each component (n_components, n_features)."""
-    import numpy as np
-
-    return np.hypot.reduce(mixture.kernel_factor(), axis=2)
 
 
 def _finite(value: Any) -> Any:

@@ -11,6 +11,7 @@ import click
 
 from .fit import fit
 from .info import info
+from .plot import plot
 from .predict import predict
 from .sample import sample
 from .score import score
@@ -82,7 +83,7 @@ def streamgmm() -> None:
     """  # noqa: D301
 
 
-for _command in (fit, select, score, predict, sample, info, simulate):
+for _command in (fit, select, score, predict, sample, info, plot, simulate):
     streamgmm.add_command(_command)
 
 

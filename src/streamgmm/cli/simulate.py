@@ -80,9 +80,11 @@ def simulate(
     if measured and source != "vot":
         raise click.UsageError("--measured belongs to vot: vowels and files are always measured tokens")
     if output is not None:
+        from streamgmm.plots import require_matplotlib
+
         from . import _figures
 
-        _figures.require()
+        require_matplotlib("figures (-o)")
     stream = _tokens(source, cues, measured)
     run = category_learning.simulate(
         stream.source,

@@ -6,6 +6,7 @@ keeps what it drew. A component has the same color in all pictures; color-blind 
 
 from __future__ import annotations
 
+from ._inputs import require_matplotlib
 from .condition import ConditionDisplay
 from .likelihood import LikelihoodDisplay
 from .mixture import MixtureDisplay
@@ -22,4 +23,5 @@ __all__ = [
     "PairDisplay",
     "ResponsibilityDisplay",
     "SelectionDisplay",
+    "require_matplotlib",
 ]

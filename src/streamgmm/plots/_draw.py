@@ -49,14 +49,14 @@ def component_ellipses(ax: Any, mixture: Mixture, coverage: Sequence[float]) -> 
     return drawn
 
 
-def label(ax: Any, x: float, y: float, k: int, number: int | None = None) -> Any:
-    """Write the number of a component in its color, or another number, legible on everything."""
+def label(ax: Any, x: float, y: float, k: int) -> Any:
+    """Write the number of a component in its color, legible on everything."""
     from matplotlib.patheffects import withStroke
 
     return ax.text(
         x,
         y,
-        str(k if number is None else number),
+        str(k),
         color=look(k).color,
         weight="bold",
         ha="center",

@@ -135,7 +135,7 @@ class ComponentTraceDisplay:
             trail.rows,
             np.array([mixture.weights for mixture in mixtures]),
             np.array([mixture.means for mixture in mixtures]),
-            np.array([np.hypot.reduce(mixture.kernel_factor(), axis=2) for mixture in mixtures]),
+            np.array([mixture.standard_deviations for mixture in mixtures]),
             feature_names=names,
         )
         return display.plot(ax, **kw)
@@ -159,7 +159,7 @@ class ComponentTraceDisplay:
         features : int or str, or a sequence of them, optional
             By default the first two.
         components : sequence of int, optional
-            Drawn in color, the first in the first color and so on; the others thin and gray. By default all.
+            Drawn in color and numbered from 0, in this order; the others thin and gray. By default all.
 
         Returns
         -------
@@ -224,7 +224,7 @@ class ComponentTraceDisplay:
                 style = {"color": color, "linestyle": dash, "linewidth": 1.6, "zorder": 2}
             lines += axes.plot(self.rows, panel.values[:, k], **style)
             if k in order:
-                _draw.label(axes, self.rows[-1], panel.values[-1, k], order[k], k).set_fontsize(8)
+                _draw.label(axes, self.rows[-1], panel.values[-1, k], order[k]).set_fontsize(8)
         _draw.rows_seen(axes, self.rows)
         axes.set_ylabel(panel.title)
         if panel.title == "weight":
