@@ -245,6 +245,7 @@ def test_given_axes_are_used():
         (lambda: MixtureDisplay(THREE), "must have 1 or 2 features, got 3"),
         (lambda: MixtureDisplay.from_estimator(FULL, [[0.0]]), "must have shape"),
         (lambda: MixtureDisplay.from_estimator(FULL, [[0.0, np.nan]]), "must be finite"),
+        (lambda: ResponsibilityDisplay.from_estimator(FULL, np.empty((0, 2))), "at least one row, got none"),
         (lambda: MixtureDisplay.from_estimator(FULL, coverage=1.0), "`coverage` must lie between 0 and 1"),
         (lambda: MixtureDisplay.from_estimator(FULL, coverage=[]), "`coverage` must lie between 0 and 1"),
         (lambda: MixtureDisplay.from_estimator(FULL, features="x7"), "among x0, x1, got 'x7'"),
@@ -561,7 +562,7 @@ def test_import_is_light():
 
 
 def test_every_display_follows_the_convention():
-    for name in [name for name in plots.__all__ if name.endswith("Display")]:
+    for name in plots.__all__:
         display = getattr(plots, name)
         assert callable(display.from_estimator)
         assert "ax" in display.plot.__code__.co_varnames

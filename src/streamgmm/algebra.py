@@ -91,25 +91,32 @@ def dense(factors: Array) -> Array:
     return np.array(np.square(factors) * np.eye(factors.shape[1]))
 
 
-def bhattacharyya(shift: Array, first: Array, second: Array) -> float:
-    """Return the Bhattacharyya distance of two Gaussians; exp(-distance) is their overlap.
+def bhattacharyya(shift: Array, first: Array, second: Array) -> Array:
+    """Return the Bhattacharyya distances of pairs of Gaussians; exp(-distance) is their overlap.
 
     Bhattacharyya (1943); Fukunaga (1990), Introduction to Statistical Pattern Recognition, equation 3.152.
 
     Parameters
     ----------
-    shift : ndarray of shape (n_features,)
+    shift : ndarray of shape (..., n_features)
         Between their means.
-    first, second : ndarray of shape (n_features, n_features)
+    first, second : ndarray of shape (..., n_features, n_features)
         Their covariances.
+
+    Returns
+    -------
+    ndarray of shape (...)
+        Of two that are flat to the last digit: 0 at the same place, else infinity.
     """
     middle = 0.5 * (first + second)
-    log_dets = [np.linalg.slogdet(matrix)[1] for matrix in (middle, first, second)]
-    try:
-        squared = shift @ np.linalg.solve(middle, shift)
-    except np.linalg.LinAlgError:
-        return 0.0 if not shift.any() else float("inf")  # both flat to the last digit
-    return float(0.125 * squared + 0.5 * (log_dets[0] - 0.5 * (log_dets[1] + log_dets[2])))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_dets = [np.linalg.slogdet(matrices)[1] for matrices in (middle, first, second)]
+        between = log_dets[0] - 0.5 * (log_dets[1] + log_dets[2])
+    flat = np.isneginf(log_dets[0])
+    solvable = np.where(flat[..., np.newaxis, np.newaxis], np.eye(shift.shape[-1]), middle)
+    squared = np.sum(shift * np.linalg.solve(solvable, shift[..., np.newaxis])[..., 0], axis=-1)
+    far = np.where(shift.any(axis=-1), np.inf, 0.0)
+    return np.where(flat, far, 0.125 * squared + 0.5 * between)
 
 
 def entropy_bounds(log_weights: Array, means: Array, factors: Array) -> Bounds:

@@ -45,7 +45,7 @@ def plot(
     if columns is not None and not files:
         raise click.UsageError("--columns chooses columns of FILES, but there are none")
     from streamgmm.persistence import read, require_writable, write_whole
-    from streamgmm.plots import require_matplotlib
+    from streamgmm.plots._inputs import require_matplotlib
 
     require_matplotlib("pictures")
 

@@ -80,7 +80,7 @@ def simulate(
     if measured and source != "vot":
         raise click.UsageError("--measured belongs to vot: vowels and files are always measured tokens")
     if output is not None:
-        from streamgmm.plots import require_matplotlib
+        from streamgmm.plots._inputs import require_matplotlib
 
         from . import _figures
 

@@ -18,6 +18,7 @@ Seed = int | np.random.Generator | None
 
 DRIFTS = (None, "abrupt", "gradual")
 _DEVIATIONS = (0.5, 1.5)
+_TRIES = 20
 
 
 def make_mixture(
@@ -32,7 +33,8 @@ def make_mixture(
 
     Standard deviations lie between 0.5 and 1.5, weights between a half and twice each other's, and the
     directions of "full" and "tied" covariances are random. Means are drawn from a normal distribution around
-    zero and then stretched until the two nearest components are ``separation``-separated.
+    zero, the most even of twenty draws, and then stretched until the two nearest components are
+    ``separation``-separated.
 
     Parameters
     ----------
@@ -173,10 +175,11 @@ def _random_mixture(
     log_weights = rng.uniform(0, np.log(2), n_components)
     log_weights -= np.logaddexp.reduce(log_weights)
     factor = _random_factor(kind.shape(n_components, n_features), kind.has_matrices, rng)
-    means = rng.normal(size=(n_components, n_features))
     spread = kind.spread(factor, n_components, n_features)
-    if n_components > 1:
-        means *= separation / _separations(means, spread).min()
+    tries = rng.normal(size=(_TRIES, n_components, n_features))
+    nearest = [float(_separations(means, spread).min()) for means in tries]
+    best = int(np.argmax(nearest))  # or two means that are near by chance would blow up all distances
+    means = tries[best] * (separation / nearest[best])
     return Mixture.from_factor(log_weights, means, factor, covariance_type)
 
 

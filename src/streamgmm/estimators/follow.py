@@ -46,7 +46,7 @@ def follow(
 
     A snapshot is taken whenever the number of rows has grown by a fifth, between mini-batches: about 13 while
     it grows tenfold. The estimator learns what it would have learned without. While it keeps its first rows,
-    a snapshot is EM's fit of the rows so far, with its components matched to those of the next.
+    a snapshot is EM's fit of the rows so far, with its components matched to those of the start.
 
     Parameters
     ----------
@@ -85,14 +85,15 @@ def follow(
     n_samples = _num_samples(X)
     weights = as_weights(sample_weight, n_samples)
     trail = trail or Trail(np.empty(0), ())
-    begin = 0
+    begin = n_permuted = 0
     with estimator._all_or_nothing():
         while begin < n_samples:
             end = min(n_samples, begin + _room(estimator))
-            may_permute = _is_warming_up(estimator)
+            may_permute = not hasattr(estimator, "_progress") or _is_warming_up(estimator)
             begin = _learn(estimator, X, weights, begin, end)
-            trail = _with_snapshot(trail, estimator, may_permute)
-    return trail
+            trail = _with_snapshot(trail, estimator)
+            n_permuted = len(trail.mixtures) - 1 if may_permute else n_permuted
+    return _in_order(trail, n_permuted)
 
 
 def _learn(estimator: OnlineGaussianMixture, X: Any, weights: Array, begin: int, end: int) -> int:
@@ -121,10 +122,10 @@ def _room(estimator: OnlineGaussianMixture) -> int:
 
 
 def _is_warming_up(estimator: OnlineGaussianMixture) -> bool:
-    return hasattr(estimator, "_progress") and isinstance(estimator._progress.stage, WarmUp)
+    return isinstance(estimator._progress.stage, WarmUp)
 
 
-def _with_snapshot(trail: Trail, estimator: OnlineGaussianMixture, may_permute: bool) -> Trail:
+def _with_snapshot(trail: Trail, estimator: OnlineGaussianMixture) -> Trail:
     progress = estimator._progress
     if isinstance(progress.stage, WarmUp):
         if progress.stage.shortage:
@@ -137,10 +138,14 @@ def _with_snapshot(trail: Trail, estimator: OnlineGaussianMixture, may_permute: 
     rows, earlier = trail.rows, trail.mixtures
     if len(rows) > 1 and progress.n_rows < _GROWTH * rows[-2]:
         rows, earlier = rows[:-1], earlier[:-1]
-    if may_permute and earlier:
-        order = match(earlier[-1], mixture)
-        earlier = tuple(reorder(one, order) for one in earlier)
     return Trail(np.append(rows, progress.n_rows), (*earlier, mixture))
+
+
+def _in_order(trail: Trail, n_permuted: int) -> Trail:
+    """Give EM's fits of the first rows the order of the mixture that came of them."""
+    mixtures = trail.mixtures
+    first = tuple(reorder(one, match(one, mixtures[n_permuted])) for one in mixtures[: max(n_permuted, 0)])
+    return Trail(trail.rows, (*first, *mixtures[len(first) :]))
 
 
 def match(mixture: Mixture, other: Mixture) -> list[int]:
@@ -148,13 +153,11 @@ def match(mixture: Mixture, other: Mixture) -> list[int]:
 
     The sum of the Bhattacharyya distances is smallest.
     """
-    far = np.finfo(np.float64).max / mixture.n_components  # an infinite distance would have no assignment
-    distances = np.empty((mixture.n_components, mixture.n_components))
+    shift = mixture.means - other.means[:, np.newaxis]
     ours, theirs = dense(mixture.kernel_factor()), dense(other.kernel_factor())
-    for k, j in np.ndindex(distances.shape):
-        shift = mixture.means[j] - other.means[k]
-        distances[k, j] = min(bhattacharyya(shift, theirs[k], ours[j]), far)
-    return [int(j) for j in linear_sum_assignment(distances)[1]]
+    distances = bhattacharyya(shift, theirs[:, np.newaxis], ours)
+    far = np.finfo(np.float64).max / mixture.n_components  # an infinite distance would have no assignment
+    return [int(j) for j in linear_sum_assignment(np.minimum(distances, far))[1]]
 
 
 def reorder(mixture: Mixture, order: list[int]) -> Mixture:

@@ -6,7 +6,6 @@ keeps what it drew. A component has the same color in all pictures; color-blind 
 
 from __future__ import annotations
 
-from ._inputs import require_matplotlib
 from .condition import ConditionDisplay
 from .likelihood import LikelihoodDisplay
 from .mixture import MixtureDisplay
@@ -23,5 +22,4 @@ __all__ = [
     "PairDisplay",
     "ResponsibilityDisplay",
     "SelectionDisplay",
-    "require_matplotlib",
 ]

@@ -21,9 +21,11 @@ def rows_of(X: Any, n_features: int, max_rows: int | None = None) -> Array:
     Raises
     ------
     ValueError
-        If they are not numbers, not finite, or have another number of features.
+        If there are none, they are not numbers, not finite, or have another number of features.
     """
     X = as_rows(X, n_features)
+    if not len(X):
+        raise ValueError("`X` must hold at least one row, got none")
     if max_rows is not None and len(X) > max_rows:
         X = X[np.sort(np.random.default_rng(0).choice(len(X), max_rows, replace=False))]
     require_finite(X)
