@@ -69,7 +69,7 @@ def _index(name: str, names: tuple[str, ...]) -> int:
 def _rows(loaded: ModelFile, files: tuple[str, ...], columns: tuple[str, ...] | None) -> Any:
     """Return at most as many rows as are drawn, each equally likely, in constant memory."""
     from streamgmm.fit.rows import Reservoir
-    from streamgmm.plots.mixture import MAX_ROWS
+    from streamgmm.plots._inputs import MAX_ROWS
 
     source = open_for_model(loaded, files, columns)
     reservoir = Reservoir(MAX_ROWS)

@@ -4,18 +4,60 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from streamgmm.algebra import checked_features
+from streamgmm.mixture import Mixture, mixture_of
 from streamgmm.statistics import Array
 from streamgmm.sweep import as_rows, require_finite
 
+MAX_ROWS = 2000
 COLUMN = (4.5, 3.6)  # inches: what a column of a journal holds with letters of 8 to 10 points
 
 
-def rows_of(X: Any, n_features: int, max_rows: int | None = None) -> Array:
+class Subject(NamedTuple):
+    """What is to be drawn.
+
+    Attributes
+    ----------
+    mixture : Mixture
+        Of all features.
+    rows : ndarray of shape (n_samples, n_features) or None
+        With all features.
+    features : list of int
+        Those to draw.
+    names : list of str
+        Of those to draw.
+    """
+
+    mixture: Mixture
+    rows: Array | None
+    features: list[int]
+    names: list[str]
+
+
+def subject(
+    estimator: Any, X: Any, features: Any, feature_names: Iterable[str] | None, max_rows: int, most: int
+) -> Subject:
+    """Return what is to be drawn of an estimator and rows: by default the first ``most`` features.
+
+    Raises
+    ------
+    TypeError
+        If the estimator has no mixture.
+    ValueError
+        If the rows, the features or their names do not fit the mixture.
+    """
+    mixture = mixture_of(estimator, "estimator")
+    names = names_of(feature_names, estimator, X, mixture.n_features)
+    chosen = features_of(features, names, range(min(most, mixture.n_features)))
+    rows = None if X is None else rows_of(X, mixture.n_features, max_rows)
+    return Subject(mixture, rows, chosen, [names[a] for a in chosen])
+
+
+def rows_of(X: Any, n_features: int, max_rows: int) -> Array:
     """Return rows as float64, or ``max_rows`` of them at random if there are more, in their order.
 
     Raises
@@ -26,7 +68,7 @@ def rows_of(X: Any, n_features: int, max_rows: int | None = None) -> Array:
     X = as_rows(X, n_features)
     if not len(X):
         raise ValueError("`X` must hold at least one row, got none")
-    if max_rows is not None and len(X) > max_rows:
+    if len(X) > max_rows:
         X = X[np.sort(np.random.default_rng(0).choice(len(X), max_rows, replace=False))]
     require_finite(X)
     return np.asarray(X, dtype=np.float64)

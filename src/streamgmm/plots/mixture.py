@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from streamgmm.mixture import Mixture, mixture_of
+from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
 from . import _draw
 from ._colors import TOTAL
-from ._inputs import axes_for, checked_coverage, features_of, names_of, rows_of
+from ._inputs import MAX_ROWS, axes_for, checked_coverage, names_of, subject
 
-MAX_ROWS = 2000
 _MESH = 120
 
 
@@ -107,14 +106,11 @@ class MixtureDisplay:
         ValueError
             If the rows, the features or their names do not fit the mixture.
         """
-        mixture = mixture_of(estimator, "estimator")
-        names = names_of(feature_names, estimator, X, mixture.n_features)
-        chosen = features_of(features, names, range(min(2, mixture.n_features)))
+        mixture, rows, chosen, names = subject(estimator, X, features, feature_names, max_rows, 2)
         if len(chosen) > 2:
             raise ValueError(f"`features` must be one or two features, got {len(chosen)}")
-        rows = None if X is None else rows_of(X, mixture.n_features, max_rows)[:, chosen]
-        display = cls(mixture.marginal(chosen), rows, feature_names=[names[a] for a in chosen])
-        return display.plot(ax, **kw)
+        rows = None if rows is None else rows[:, chosen]
+        return cls(mixture.marginal(chosen), rows, feature_names=names).plot(ax, **kw)
 
     def plot(
         self,

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from streamgmm.mixture import Mixture, mixture_of
+from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
 from . import _draw
-from ._inputs import checked_coverage, features_of, names_of, panels, rows_of
-from .mixture import MAX_ROWS
+from ._inputs import MAX_ROWS, checked_coverage, names_of, panels, subject
 
 _PANEL = 1.7  # inches
 _MOST = 8
@@ -99,12 +98,9 @@ class PairDisplay:
         ValueError
             If the rows, the features or their names do not fit the mixture.
         """
-        mixture = mixture_of(estimator, "estimator")
-        names = names_of(feature_names, estimator, X, mixture.n_features)
-        chosen = features_of(features, names, range(min(_MOST, mixture.n_features)))
-        rows = None if X is None else rows_of(X, mixture.n_features, max_rows)[:, chosen]
-        display = cls(mixture.marginal(chosen), rows, feature_names=[names[a] for a in chosen])
-        return display.plot(ax, **kw)
+        mixture, rows, chosen, names = subject(estimator, X, features, feature_names, max_rows, _MOST)
+        rows = None if rows is None else rows[:, chosen]
+        return cls(mixture.marginal(chosen), rows, feature_names=names).plot(ax, **kw)
 
     def plot(self, ax: Any = None, *, coverage: float | Sequence[float] = (0.5, 0.95)) -> PairDisplay:
         """Draw.

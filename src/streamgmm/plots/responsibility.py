@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from streamgmm.mixture import mixture_of
 from streamgmm.statistics import Array
 
 from . import _draw
 from ._colors import look
-from ._inputs import axes_for, features_of, names_of, rows_of
-from .mixture import MAX_ROWS
+from ._inputs import MAX_ROWS, axes_for, names_of, subject
 
 _GRID = 400
 
@@ -82,7 +80,7 @@ class ResponsibilityDisplay:
         X : array-like of shape (n_samples, n_features)
         features : int or str, or one or two of them, optional
             Which features to draw; by default the first two. Two: the responsibilities are those of whole
-            rows. One: those of the mixture's marginal, on a fine grid between the rows' extremes.
+            rows. One: those of the mixture's marginal, on a fine grid between the extremes of the rows drawn.
         feature_names : iterable of str, optional
             Of all features; by default the estimator's or the frame's, or x0, x1, ...
         max_rows : int, default=2000
@@ -98,19 +96,18 @@ class ResponsibilityDisplay:
         ValueError
             If the rows, the features or their names do not fit the mixture.
         """
-        mixture = mixture_of(estimator, "estimator")
-        names = names_of(feature_names, estimator, X, mixture.n_features)
-        chosen = features_of(features, names, range(min(2, mixture.n_features)))
+        mixture, rows, chosen, names = subject(estimator, X, features, feature_names, max_rows, 2)
         if len(chosen) > 2:
             raise ValueError(f"`features` must be one or two features, got {len(chosen)}")
-        rows = rows_of(X, mixture.n_features, None if len(chosen) == 1 else max_rows)
+        if rows is None:
+            raise ValueError("`X` must hold rows, got None")
         if len(chosen) == 1:
             low, high = rows[:, chosen[0]].min(), rows[:, chosen[0]].max()
             drawn = np.linspace(low, high, _GRID)[:, np.newaxis]
             resp = mixture.marginal(chosen).responsibilities(drawn)
         else:
             drawn, resp = rows[:, chosen], mixture.responsibilities(rows)
-        return cls(drawn, resp, feature_names=[names[a] for a in chosen]).plot(ax)
+        return cls(drawn, resp, feature_names=names).plot(ax)
 
     def plot(self, ax: Any = None) -> ResponsibilityDisplay:
         """Draw.
