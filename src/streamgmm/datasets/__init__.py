@@ -13,6 +13,8 @@ from sklearn.utils import Bunch
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
+__all__ = ["load_faithful", "load_vot", "load_vowels", "make_phonetic_stream", "phonetic_categories"]
+
 _VOWELS = {
     "hillenbrand": ("hillenbrand_1995_vowels.csv", ["dur_ms", "f0_hz", "f1_hz", "f2_hz", "f3_hz"]),
     "peterson-barney": ("peterson_barney_1952_vowels.csv", ["f0_hz", "f1_hz", "f2_hz", "f3_hz"]),
