@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
 import streamgmm
 
+HERE = Path(__file__).parent
+
 # Cells that call the command line find the one that belongs to this Python.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+# IPython runs what lies in this folder before the cells of a page.
+os.environ["IPYTHONDIR"] = str(HERE / "_build" / "ipython")
+startup = HERE / "_build" / "ipython" / "profile_default" / "startup"
+startup.mkdir(parents=True, exist_ok=True)
+shutil.copy(HERE / "_shell_cells.py", startup)
 
 project = "streamgmm"
 author = "The streamgmm developers"
@@ -68,6 +76,8 @@ copybutton_prompt_is_regexp = True
 
 html_theme = "pydata_sphinx_theme"
 html_title = "streamgmm"
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
 html_copy_source = False
 html_show_sourcelink = False
 html_sidebars = {"**": ["contents"]}
