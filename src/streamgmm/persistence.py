@@ -24,6 +24,8 @@ from .statistics import Array
 if TYPE_CHECKING:
     from .estimators import GaussianMixture, OnlineGaussianMixture
 
+__all__ = ["ModelFile", "ModelFileError", "load", "load_metadata", "read", "save"]
+
 FORMAT = "streamgmm"
 FORMAT_VERSION = 1
 

@@ -10,6 +10,8 @@ import numpy as np
 from . import covariance
 from .statistics import Array
 
+__all__ = ["ConjugatePrior", "weak_prior"]
+
 
 @dataclass(frozen=True, eq=False)
 class ConjugatePrior:

@@ -96,7 +96,7 @@ class GaussianMixture(ReadingMixin):
         Mean log-likelihood of a row before the last M-step; with a prior, too, it is the likelihood alone.
     lower_bounds_ : list of float
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
 
     Notes
     -----

@@ -97,7 +97,7 @@ class OnlineGaussianMixture(ReadingMixin):
     n_refused_ : int
         Mini-batches passed over because their statistics were not finite (a warning tells of them).
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
 
     Examples
     --------

@@ -14,6 +14,8 @@ from streamgmm.statistics import Array
 
 from .batch import BatchResult, Callback, m_step, statistics_of
 
+__all__ = ["fit_accelerated"]
+
 _MEMORY = 10
 _RCOND = 1e-10  # of the least squares that combine the last steps
 

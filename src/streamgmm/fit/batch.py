@@ -13,6 +13,8 @@ from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
 from streamgmm.sweep import e_step
 
+__all__ = ["BatchResult", "fit_em", "m_step", "statistics_of"]
+
 StatisticsOf = Callable[[Mixture], Statistics]
 Callback = Callable[[int, float], None]
 

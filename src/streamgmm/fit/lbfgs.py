@@ -16,6 +16,8 @@ from streamgmm.sweep import e_step
 
 from .batch import BatchResult
 
+__all__ = ["fit_lbfgs", "log_likelihood_of"]
+
 Objective = Callable[[Mixture], tuple[float, Array]]
 
 _FLAT = 100  # times the square root of the tolerance: the largest slope that counts as an optimum

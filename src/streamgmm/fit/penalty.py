@@ -12,6 +12,8 @@ from streamgmm.mixture import Mixture
 from streamgmm.parameterizations import Parameterization
 from streamgmm.statistics import Array, Statistics
 
+__all__ = ["penalty_of"]
+
 _SOME = 1e-300  # a component without rows would be passed over, and the added variance with it
 
 

@@ -18,11 +18,10 @@ from .schedules import PowerDecay, Schedule, require_schedule
 class NaturalGradient(Rule):
     """Steps of the gradient in the complete-data Fisher metric, which no scale and no units change.
 
-    For one row, with d = x - mean, z = L^-1 d and h = step * r / weight: mean' = mean + h d and
-    S' = e^-h (S + (e^(h |z|^2) - 1) / |z|^2 d d'), a rank-one update in O(n_features^2). It is positive
-    definite for every step and agrees with online EM to first order in the step; unlike online EM it
-    remembers nothing but the mixture. A far row is cut: it moves a component as if h |z|^2 were 1, which
-    widens it e-fold at most.
+    For one row, with d = x - mean, z = L^-1 d, q = z'z and h = step * r / weight: mean' = mean + h d and
+    S' = e^-h (S + (e^(h q) - 1) / q d d'), a rank-one update in O(n_features^2). It is positive definite for
+    every step and agrees with online EM to first order in the step; unlike online EM it remembers nothing but
+    the mixture. A far row is cut: it moves a component as if h q were 1, which widens it e-fold at most.
 
     Parameters
     ----------

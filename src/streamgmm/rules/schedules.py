@@ -13,6 +13,8 @@ import numpy as np
 
 from streamgmm.statistics import Array
 
+__all__ = ["Constant", "HalfLife", "PowerDecay", "Schedule"]
+
 
 @runtime_checkable
 class Schedule(Protocol):

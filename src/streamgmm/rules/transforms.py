@@ -17,6 +17,18 @@ from streamgmm.statistics import Array
 
 from .schedules import Constant, PowerDecay
 
+__all__ = [
+    "AdaGrad",
+    "Adam",
+    "Clip",
+    "GroupRates",
+    "Momentum",
+    "RMSProp",
+    "Transform",
+    "TransformState",
+    "get",
+]
+
 Rate = float | Constant | PowerDecay
 
 
