@@ -39,6 +39,7 @@ bench: .venv/dev .venv/kernels
 
 # Runs every cell and every example; a warning is an error.
 docs: .venv/docs .venv/kernels
+	$(BIN)/python examples/readme_picture.py
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 .venv/python:

@@ -118,6 +118,21 @@ def test_readme_python(tmp_path, monkeypatch):
     assert (tmp_path / "model.safetensors").exists()
 
 
+@pytest.mark.usefixtures("no_screen")
+def test_readme_picture_is_what_is_drawn():
+    """The picture is committed, since the README is read without a build; it must not grow old."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.image import imread
+
+    namespace = runpy.run_path(str(ROOT / "examples" / "readme_picture.py"))
+    canvas = FigureCanvasAgg(namespace["draw"]())
+    canvas.draw()
+    drawn = np.asarray(canvas.buffer_rgba())[..., :3] / 255
+    committed = imread(namespace["PICTURE"])[..., :3]
+    assert committed.shape == drawn.shape
+    assert np.abs(committed - drawn).mean() < 0.002  # letters differ a little between versions
+
+
 @long_without_compilation
 @pytest.mark.usefixtures("no_screen")
 @pytest.mark.parametrize("page", [page for page in DOCS if blocks(page, *PYTHON)], ids=name_of)
@@ -155,7 +170,7 @@ def test_page_shell(page, tmp_path):
 
 def test_commands_are_found():
     """A pattern that matched nothing would let every page pass."""
-    assert len(commands(ROOT / "README.md")) == 6
+    assert len(commands(ROOT / "README.md")) == 10
     assert len(commands(ROOT / "docs" / "streaming.md")) == 3
     cells = [block for _, block in blocks(ROOT / "docs" / "get-started.md", *PYTHON)]
     assert sum(cell.startswith(SHELL_CELL) for cell in cells) == 1
