@@ -149,6 +149,12 @@ def test_page_python(page, tmp_path, monkeypatch):
 def test_example(example, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     runpy.run_path(str(example), run_name="__main__")
+    from matplotlib import pyplot
+
+    assert pyplot.get_fignums()
+    for number in pyplot.get_fignums():
+        pyplot.figure(number).canvas.draw()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=name_of)

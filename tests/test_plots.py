@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,7 @@ from streamgmm.plots import (
 )
 from streamgmm.plots._colors import PALETTE, look
 from streamgmm.plots._geometry import ellipses, outlines
+from streamgmm.plots.likelihood import Curve
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
@@ -566,3 +568,23 @@ def test_every_display_follows_the_convention():
         display = getattr(plots, name)
         assert callable(display.from_estimator)
         assert "ax" in display.plot.__code__.co_varnames
+
+
+def test_condition_ticks_do_not_overlap():
+    """Few effective rows make an axis of about one decade, which once had a label for each of its ticks."""
+    figure, axes = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")
+    ConditionDisplay([4.0, 9.0, 11.0], [1e6, 20.0, 20.0], 5).plot(axes[0])
+    figure.canvas.draw()
+    labels = [label for label in axes[0].get_xticklabels(which="both") if label.get_text()]
+    boxes = sorted((label.get_window_extent() for label in labels), key=lambda box: box.x0)
+    assert len(boxes) >= 3
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+
+
+def test_likelihood_has_no_short_last_block():
+    rows = 50.0 * np.arange(1, 1003)
+    values = np.append(np.zeros(1001), 7.0)  # 91 blocks of 11 mini-batches, and one mini-batch too many
+    display = LikelihoodDisplay({"a": Curve(rows, values)}).plot()
+    x, y = display.lines_["a"].get_data()
+    assert x[-1] == rows[-1]
+    assert 0 < y[-1] < 1

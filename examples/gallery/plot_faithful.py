@@ -7,35 +7,40 @@ Gaussians finds both kinds, and how long one waits after each.
 """
 
 import matplotlib.pyplot as plt
-import numpy as np
 
-from streamgmm import GaussianMixture, OnlineGaussianMixture, datasets
+from streamgmm import GaussianMixture, datasets
+from streamgmm.plots import MixtureDisplay, ResponsibilityDisplay
 
 eruptions = datasets.load_faithful()
+names = ["duration (min)", "wait for the next (min)"]
 model = GaussianMixture(2, random_state=0).fit(eruptions.data)
 print(model.means_.round(1), model.weights_.round(2))
 
 # %%
-# The density, where EM has converged:
+# The ellipses hold 50 % and 95 % of each component's rows; the thin black
+# lines are lines of equal density that hold as much of all rows.
 
-x, y = np.meshgrid(np.linspace(1, 6, 100), np.linspace(40, 100, 100))
-density = np.exp(model.score_samples(np.column_stack([x.ravel(), y.ravel()]))).reshape(x.shape)
-
-figure, axes = plt.subplots(layout="constrained")
-axes.contour(x, y, density, colors="0.6", levels=6)
-axes.scatter(*eruptions.data.T, c=model.predict(eruptions.data), cmap="cividis", s=12)
-axes.set(xlabel="duration of the eruption, minutes", ylabel="waiting for the next, minutes")
+MixtureDisplay.from_estimator(
+    model, eruptions.data, feature_names=names, contours=True, marginals=True
+)
 
 # %%
-# Row by row
-# ----------
+# Which kind?
+# -----------
 #
-# The same, learned from one eruption at a time. The first 100 are the
-# start; from there on each row moves the mixture once, and is forgotten.
+# A row in a blend of colors belongs to both. After an eruption of three
+# minutes nobody knows, from the duration alone.
 
-online = OnlineGaussianMixture(2, batch_size=1, init_size=100, random_state=0).fit(eruptions.data)
-print(online.means_.round(1), online.weights_.round(2))
+figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
+ResponsibilityDisplay.from_estimator(model, eruptions.data, feature_names=names, ax=axes[0])
+ResponsibilityDisplay.from_estimator(
+    model, eruptions.data, features=0, feature_names=names, ax=axes[1]
+)
 
-figure, axes = plt.subplots(layout="constrained")
-axes.plot(online.history_rows_, online.history_, ".", color="0.4")
-axes.set(xlabel="rows", ylabel="log density of the row before it was learned")
+# %%
+# A mixture also answers for one feature when the other is known: the wait
+# after an eruption of two minutes, and after one of four.
+
+for duration in (2.0, 4.0):
+    wait = model.to_mixture().condition({0: duration})
+    print(f"after {duration:.0f} minutes: {(wait.weights @ wait.means)[0]:.0f} minutes")

@@ -97,6 +97,8 @@ class ConditionDisplay:
         -------
         ConditionDisplay
         """
+        from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
         self.ax_ = axes_for(ax)
         self.figure_ = self.ax_.figure
         counted = np.clip(self.rows, 0.1, None)
@@ -114,5 +116,8 @@ class ConditionDisplay:
             self.labels_.append(_draw.label(self.ax_, n, height, k))
         self.ax_.set(xscale="log", yscale="log", ylim=(0.8, max(100.0, 3 * heights.max())))
         self.ax_.set(xlabel="effective rows", ylabel="condition number")
+        self.ax_.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))  # of one decade three, not ten
+        self.ax_.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        self.ax_.xaxis.set_minor_formatter(NullFormatter())
         self.ax_.legend(loc="upper right")
         return self

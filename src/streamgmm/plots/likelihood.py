@@ -188,6 +188,8 @@ def _blocks(curve: Curve) -> Curve:
     """Return the means of blocks of mini-batches, weighted by their rows."""
     size = -(-len(curve.rows) // _BLOCKS)
     begins = np.arange(0, len(curve.rows), size)
+    if len(begins) > 1 and 2 * (len(curve.rows) - begins[-1]) < size:
+        begins = begins[:-1]  # a short last block would be a spike: a mean of few rows
     weight = np.diff(curve.rows, prepend=0.0) if len(curve.rows) > 1 else np.ones(1)
     weight[0] = weight[1:].mean() if len(weight) > 1 else 1.0  # the rows of the start were not scored
     means = np.add.reduceat(curve.log_likelihood * weight, begins) / np.add.reduceat(weight, begins)
