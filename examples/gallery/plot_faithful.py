@@ -20,9 +20,7 @@ print(model.means_.round(1), model.weights_.round(2))
 # The ellipses hold 50 % and 95 % of each component's rows; the thin black
 # lines are lines of equal density that hold as much of all rows.
 
-MixtureDisplay.from_estimator(
-    model, eruptions.data, feature_names=names, contours=True, marginals=True
-)
+MixtureDisplay.from_estimator(model, eruptions.data, feature_names=names, contours=True, marginals=True)
 
 # %%
 # Which kind?
@@ -33,9 +31,7 @@ MixtureDisplay.from_estimator(
 
 figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
 ResponsibilityDisplay.from_estimator(model, eruptions.data, feature_names=names, ax=axes[0])
-ResponsibilityDisplay.from_estimator(
-    model, eruptions.data, features=0, feature_names=names, ax=axes[1]
-)
+ResponsibilityDisplay.from_estimator(model, eruptions.data, features=0, feature_names=names, ax=axes[1])
 
 # %%
 # A mixture also answers for one feature when the other is known: the wait
