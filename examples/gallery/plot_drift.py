@@ -12,8 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from streamgmm import OnlineGaussianMixture, datasets, rules
-from streamgmm.plots import LikelihoodDisplay
-from streamgmm.plots.likelihood import Curve
+from streamgmm.plots import Curve, LikelihoodDisplay
 from streamgmm.rules.schedules import HalfLife, PowerDecay
 
 # %%

@@ -7,7 +7,7 @@ keeps what it drew. A component has the same color in all pictures; color-blind 
 from __future__ import annotations
 
 from .condition import ConditionDisplay
-from .likelihood import LikelihoodDisplay
+from .likelihood import Curve, LikelihoodDisplay
 from .mixture import MixtureDisplay
 from .pair import PairDisplay
 from .responsibility import ResponsibilityDisplay
@@ -17,6 +17,7 @@ from .trace import ComponentTraceDisplay
 __all__ = [
     "ComponentTraceDisplay",
     "ConditionDisplay",
+    "Curve",
     "LikelihoodDisplay",
     "MixtureDisplay",
     "PairDisplay",

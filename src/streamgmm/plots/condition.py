@@ -119,5 +119,5 @@ class ConditionDisplay:
         self.ax_.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))  # of one decade three, not ten
         self.ax_.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         self.ax_.xaxis.set_minor_formatter(NullFormatter())
-        self.ax_.legend(loc="upper right")
+        self.ax_.legend()
         return self

@@ -158,7 +158,7 @@ class LikelihoodDisplay:
         _draw.rows_seen(self.ax_, np.concatenate([curve.rows for curve in self.curves.values()]))
         self.ax_.set_ylabel("log-likelihood (nats a row)")
         if len(self.ax_.get_legend_handles_labels()[0]) > 1:
-            self.ax_.legend(loc="lower right")
+            self.ax_.legend()
         return self
 
 
