@@ -113,7 +113,7 @@ def save(
     wrong = _wrong_parameters(tensors, description)
     if wrong:
         raise ValueError(f"the model cannot be saved: {wrong}")
-    _replace(path, _serialized(tensors, description | {_DIGEST: _digest(tensors, description)}))
+    write_whole(path, _serialized(tensors, description | {_DIGEST: _digest(tensors, description)}))
 
 
 def load(path: str | os.PathLike[str]) -> Mixture:
@@ -336,7 +336,7 @@ def _wrong_names(description: Mapping[str, Any], n_features: int) -> str | None:
     return None
 
 
-def _replace(path: str | os.PathLike[str], data: bytes) -> None:
+def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
     """Put data where path says: all of it, or nothing."""
     target = require_writable(path)
     temporary = os.path.join(os.path.dirname(target), f".{secrets.token_hex(8)}.tmp")
