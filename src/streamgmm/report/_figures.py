@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamgmm.statistics import Array
 
@@ -120,7 +121,7 @@ def _pane_axes(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the axes of the pane in row i, column j: named and numbered at the matrix' edges alone."""
     n = len(features)
-    small = {"tickfont": {"size": 11}, "nticks": 4, "tickangle": 0}
+    small = {"tickfont": {"size": 11}, "nticks": 6, "tickangle": 0}
     x = axis(text(names[features[j]], 24) if i == n - 1 else None, **small, showticklabels=i == n - 1)
     y = axis(text(names[features[i]], 24) if j == 0 and i else None, **small, showticklabels=j == 0 and i > 0)
     if i == j:
@@ -138,56 +139,70 @@ def _domain(place: int, n: int) -> tuple[float, float]:
 def curve_figure(report: Report) -> Figure | None:
     """Draw the log-likelihood of each mini-batch before it was learned; None if there is none yet."""
     known = np.isfinite(report.history)
-    rows, values = report.history_rows[known].astype(np.float64), report.history[known]
+    rows, values = report.history_rows[known], report.history[known]
     if not len(values):
         return None
     window = max(10, len(values) // 20)
     mean = _running_mean(values, window)
-    every = -(-len(values) // _CURVE_POINTS)
     low, high = np.quantile(values, [0.01, 0.99])
     low, high = min(low, mean[len(mean) // 2 :].min()), max(high, mean.max())
     margin = 0.06 * (high - low) or 0.5
-    ends, span = (low - margin, high + margin), high - low + 2 * margin
-    x = numbers(rows[::every], rows[-1])
+    ends = low - margin, high + margin
+    every = -(-len(values) // _CURVE_POINTS)
+    some = np.unique(np.append(np.arange(0, len(values), every), len(values) - 1))
+    each, start = _rows_each(report.history_rows)
     spec = {
-        "data": [
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "x": x,
-                "y": numbers(values[::every], span),
-                "marker": {"color": GRAY, "size": 4 if len(values) > 100 else 7, "opacity": 0.5},
-                "hovertemplate": "%{x:,} rows: %{y} nats<extra></extra>",
-            },
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "x": x,
-                "y": numbers(mean[::every], span),
-                "line": {"color": BLACK, "width": 2},
-                "hovertemplate": "%{x:,} rows: running mean %{y} nats<extra></extra>",
-            },
-        ],
+        "data": _curve_traces(rows[some], values[some], mean[some], ends),
         "layout": layout(
             xaxis=axis("rows seen", rangemode="tozero", separatethousands=True),
             yaxis=axis("log-likelihood, nats a row", range=ends),
+            shapes=[_band(start)] if start > 0 else [],
         ),
     }
-    outside = int(((values < ends[0]) | (values > ends[1])).sum())
+    thinned = f" (one point in {every} is shown)" if every > 1 else ""
     caption = (
-        f"How well rows were foreseen: each point is the mean of {_rows_each(report)}, scored before they were "
-        f"learned{f' (one point in {every} is shown)' if every > 1 else ''}; the line is the mean of the last "
-        f"{window} points. Higher is better. "
+        f"How well rows were foreseen: each point is the mean of {_count(each, 'row')}, scored before they "
+        f"were learned{thinned}; the line is the mean of the last {window} points. Higher is better. "
     )
+    if start > 0:
+        caption += f"Shaded: the first {_count(start, 'row')}, from which the start was made. "
+    outside = int(((values < ends[0]) | (values > ends[1])).sum())
     if outside:
         caption += f"{_count(outside, 'point')} beyond the axis. "
     return Figure("low", spec, caption, "Log-likelihood a row against rows seen")
 
 
-def _rows_each(report: Report) -> str:
-    """Say how many rows an entry of the history stands for: a mini-batch, or several if it is thinned."""
-    rows = np.diff(report.history_rows)
-    return _count(int(np.median(rows)), "row") if len(rows) else "a mini-batch"
+def _curve_traces(
+    rows: NDArray[Any], values: Array, mean: Array, ends: tuple[float, float]
+) -> list[dict[str, Any]]:
+    """Return the entries of the history as pale points, and their running mean as a line."""
+    span, size = ends[1] - ends[0], 4 if len(values) > 100 else 7
+    shared = {"type": "scatter", "x": rows.tolist()}
+    points = shared | {
+        "mode": "markers",
+        "y": numbers(values, span),
+        "marker": {"color": GRAY, "size": size, "opacity": 0.5},
+        "hovertemplate": "%{x:,} rows: %{y} nats<extra></extra>",
+    }
+    line = shared | {
+        "mode": "lines",
+        "y": numbers(mean, span),
+        "line": {"color": BLACK, "width": 2},
+        "hovertemplate": "%{x:,} rows: running mean %{y} nats<extra></extra>",
+    }
+    return [points, line]
+
+
+def _rows_each(rows: NDArray[Any]) -> tuple[int, int]:
+    """Return the rows for which an entry of the history stands, and how many came before the first."""
+    each = int(np.diff(rows, prepend=0)[-len(rows) // 2 :].max()) if len(rows) > 1 else int(rows[0])
+    return each, int(rows[0]) - each
+
+
+def _band(end: int) -> dict[str, Any]:
+    """Return a shade from the first row on."""
+    shade = {"type": "rect", "layer": "below", "fillcolor": "#f0f0f0", "line": {"width": 0}}
+    return shade | {"x0": 0, "x1": end, "yref": "paper", "y0": 0, "y1": 1}
 
 
 def _running_mean(values: Array, window: int) -> Array:

@@ -6,10 +6,13 @@ import html
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from ._drawing import clipped, deviations, line
 from .record import Report
 
 MOST_FEATURES, MOST_CELLS = 100, 6000  # in tables
+_MOST_SENTENCES = 10
 _MOST_WORDS = 1000  # letters of a sentence or a setting
 _STROKES = {"solid": "", "dash": "7 4", "dot": "2 3", "dashdot": "7 3 2 3"}
 
@@ -59,13 +62,14 @@ def mixture(report: Report) -> str:
     """Return weight, means and standard deviations of each component."""
     mixture, sds = report.mixture, deviations(report.mixture)
     names = report.feature_names[:MOST_FEATURES]
+    scales = np.maximum(sds.min(axis=0), 1e-3 * report.summary.sd)  # decimals alike in a column
     n_components = min(mixture.n_components, max(1, MOST_CELLS // len(names)))
     groups = "".join(f'<th scope="colgroup" colspan="2">{_name(name)}</th>' for name in names)
     pairs = '<th scope="col">mean</th><th scope="col">sd</th>' * len(names)
     rows = []
     for k in range(n_components):
         cells = (
-            number(value, sds[k, a]) for a in range(len(names)) for value in (mixture.means[k, a], sds[k, a])
+            number(value, scales[a]) for a in range(len(names)) for value in (mixture.means[k, a], sds[k, a])
         )
         rows.append(_row(f"{swatch(k)}{k}", f"{mixture.weights[k]:.4f}", *cells))
     head = (
@@ -134,7 +138,12 @@ def _name(name: str) -> str:
 
 
 def _list(sentences: Sequence[str]) -> str:
-    return f"<ul>{''.join(f'<li>{_escaped(sentence)}</li>' for sentence in sentences)}</ul>"
+    items = [f"<li>{_escaped(sentence)}</li>" for sentence in sentences]
+    words = f"<ul>{''.join(items[:_MOST_SENTENCES])}</ul>"
+    if len(items) <= _MOST_SENTENCES:
+        return words
+    rest = items[_MOST_SENTENCES:]
+    return f"{words}<details><summary>{len(rest)} more</summary><ul>{''.join(rest)}</ul></details>"
 
 
 def _row(head: str, *cells: str) -> str:
@@ -142,7 +151,8 @@ def _row(head: str, *cells: str) -> str:
 
 
 def _scrolling(name: str, table: str) -> str:
-    return f'<div class="scroll" tabindex="0" role="region" aria-label="{name}"><table>{table}</table></div>'
+    region = f'class="scroll table" tabindex="0" role="region" aria-label="{name}"'
+    return f"<div {region}><table>{table}</table></div>"
 
 
 def _rest(shown: int, whole: int, what: str) -> str:

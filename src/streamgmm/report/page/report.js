@@ -71,21 +71,25 @@
     }
 
     function stop() {
-      clearInterval(timer);
+      clearTimeout(timer);
       timer = null;
       play.disabled = false;
       pause.disabled = true;
+    }
+
+    async function step() {
+      const next = Number(slider.value) + 1;
+      await show(next);
+      if (timer === null) return; // paused meanwhile
+      if (next < last) timer = setTimeout(step, MILLISECONDS);
+      else stop();
     }
 
     play.addEventListener("click", () => {
       if (Number(slider.value) === last) show(0);
       play.disabled = true;
       pause.disabled = false;
-      timer = setInterval(() => {
-        const next = Number(slider.value) + 1;
-        show(next);
-        if (next >= last) stop();
-      }, MILLISECONDS);
+      timer = setTimeout(step, MILLISECONDS);
     });
     pause.addEventListener("click", stop);
     slider.addEventListener("input", () => { stop(); show(Number(slider.value)); });
