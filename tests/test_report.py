@@ -503,6 +503,13 @@ def test_a_glitch_does_not_stretch_an_axis_but_a_cluster_does():
     assert low < 3.0 < high
 
 
+def test_rows_that_hardly_differ_are_drawn(tmp_path):
+    X = 1e8 + 1.5e-8 * (np.arange(3000) % 7)
+    with pytest.warns(UserWarning, match="duplicate rows"):
+        write_report(tmp_path / "r.html", OnlineGaussianMixture(2, random_state=0), np.stack([X, X[::-1]], 1))
+    assert set(figures((tmp_path / "r.html").read_text())) == {"mixture", "curve", "motion"}
+
+
 @pytest.mark.parametrize("span", [1e-300, 1e-9, 1.0, 1e9, 1e300])
 def test_numbers_are_as_exact_as_a_screen(span):
     values = np.linspace(-0.5, 0.5, 11) * span

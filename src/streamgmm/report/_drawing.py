@@ -83,8 +83,9 @@ def reach(values: Array, mixture: Mixture) -> tuple[float, float]:
     sds = deviations(mixture)[:, 0]
     ends = mixture.means[:, :1] + np.outer(sds, [-_ELLIPSE, _ELLIPSE])
     ends = ends[np.isfinite(ends).all(axis=1) & (mixture.weights >= 1e-3)]
-    low, high = min([low, *ends[:, 0]]), max([high, *ends[:, 1]])
-    margin = 0.05 * (high - low) or 0.5 * abs(low) or 0.5
+    low, high = float(min([low, *ends[:, 0]])), float(max([high, *ends[:, 1]]))
+    digits = 1e-9 * max(abs(low), abs(high))  # else float64 could not tell the ticks apart
+    margin = max(0.05 * (high - low), digits) or 0.5
     return low - margin, high + margin
 
 
