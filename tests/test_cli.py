@@ -19,8 +19,8 @@ from click.testing import CliRunner
 
 from streamgmm import Mixture, OnlineGaussianMixture, load, save, select
 from streamgmm.cli._rows import Rewindable
+from streamgmm.cli._units import standardization, unstandardize
 from streamgmm.cli.app import streamgmm
-from streamgmm.cli.fit import standardization, unstandardize
 from streamgmm.persistence import load_metadata
 
 MIXTURE = Mixture([0.25, 0.75], [[0.0, 10.0], [5.0, -10.0]], [[1.0, 4.0], [2.0, 1.0]], "diag")

@@ -41,14 +41,14 @@ def warn(message: str) -> None:
 
 
 @contextmanager
-def warnings_as_lines(rewrite: Callable[[str], str] = str) -> Iterator[None]:
-    """Print each different warning of the package once, as `rewrite` puts it."""
-    shown: set[str] = set()
+def warnings_as_lines(rewrite: Callable[[str], str] = str) -> Iterator[list[str]]:
+    """Print each different warning of the package once, as `rewrite` puts it; give the list of them."""
+    shown: list[str] = []
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
         text = rewrite(str(message))
         if text not in shown:
-            shown.add(text)
+            shown.append(text)
             warn(text)
 
     with warnings.catch_warnings():
@@ -56,7 +56,7 @@ def warnings_as_lines(rewrite: Callable[[str], str] = str) -> Iterator[None]:
         for category in (UserWarning, RuntimeWarning):
             warnings.simplefilter("always", category)
         warnings.showwarning = show
-        yield
+        yield shown
 
 
 def describe(mixture: Mixture, names: Sequence[str] | None) -> dict[str, Any]:

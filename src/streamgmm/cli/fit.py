@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import re
+import os
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import _options
-from ._output import describe, table, to_json, warn, warnings_as_lines, write_lines
-from ._rows import STDIN, progress
+from ._learning import Learned, learn
+from ._output import describe, table, to_json, write_lines
+from ._rows import STDIN
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from streamgmm.estimators import OnlineGaussianMixture
-    from streamgmm.mixture import Mixture
+    from streamgmm.report import Watch
     from streamgmm.sources import Source
 
 _READ_ROWS = 65536
 _LARGEST_SEED = 2**32 - 1
-
-
-class Standardization(NamedTuple):
-    """What is subtracted from each column, and what it is then divided by; both (n_features,)."""
-
-    center: NDArray[Any]
-    scale: NDArray[Any]
 
 
 @click.command()
@@ -74,6 +64,11 @@ class Standardization(NamedTuple):
     "--seed", type=click.IntRange(0, _LARGEST_SEED), default=0, show_default=True, help="Random seed."
 )
 @click.option("--output", "-o", type=click.Path(), help="The model file to write (.safetensors).")
+@click.option(
+    "--report",
+    type=click.Path(),
+    help="An HTML file to write, with the data, the mixture and how it was learned in tables and pictures.",
+)
 @_options.as_json
 @click.pass_context
 def fit(
@@ -84,6 +79,7 @@ def fit(
     standardize: bool,
     passes: int,
     output: str | None,
+    report: str | None,
     as_json: bool,
     **parameters: Any,
 ) -> None:
@@ -93,129 +89,23 @@ def fit(
     """
     if passes > 1 and STDIN in files:
         raise click.UsageError("standard input (-) can be read only once, so --passes must be 1")
+    watch = _require_writable(output, report)
     from streamgmm.persistence import save
     from streamgmm.sources import open_source
 
-    if output is not None:
-        require_replaceable(output)
     estimator = _estimator(**parameters)
     batch_size = estimator.batch_size
     source = open_source(files, columns=columns, batch_rows=batch_size * max(1, _READ_ROWS // batch_size))
-    units: Standardization | None = None
-    start = time.perf_counter()
-    with (
-        warnings_as_lines(_with_names(source.names, standardize)),
-        progress(source, n_passes=passes) as watched,
-    ):
-        for index in range(passes):
-            for rows in watched(source.batches()):
-                if standardize and units is None:
-                    units = standardization(rows, source.names)
-                with in_files(files):
-                    estimator.partial_fit(rows if units is None else (rows - units.center) / units.scale)
-            if index + 1 < passes and len(estimator.history_) == 0:
-                warn("all rows are held and fitted by EM, to which more passes would add nothing")
-                break
-        with in_files(files):
-            mixture = estimator.to_mixture()
-    seconds = time.perf_counter() - start
-    log_likelihood = estimator.lower_bound_
-    if units is not None:
-        mixture = unstandardize(mixture, units.center, units.scale)
-        log_likelihood -= _log_volume(units)
-    n_rows = estimator.n_samples_seen_
+    learned = learn(estimator, source, files, passes=passes, standardize=standardize, watch=watch)
+    settings, n_rows = _settings(ctx), learned.n_rows
     if output is not None:
-        save(mixture, output, feature_names=source.names, n_samples_seen=n_rows, metadata=_settings(ctx))
-    _report(mixture, source, n_rows, log_likelihood, output, as_json)
+        save(learned.mixture, output, feature_names=source.names, n_samples_seen=n_rows, metadata=settings)
+    if report is not None:
+        _write_report(report, learned, source, files, settings)
+    _print(learned, source, output, report, as_json)
     if sys.stderr is not None and sys.stderr.isatty():
-        click.echo(f"{n_rows:,} rows in {seconds:.2f} s ({n_rows / seconds:,.0f} rows/s)", err=True)
-
-
-def standardization(rows: NDArray[Any], names: Sequence[str]) -> Standardization:
-    """Return the columns' means and standard deviations; 1 for the deviation of a constant column.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n_samples, n_features)
-    names : sequence of str
-        The columns, for the error.
-
-    Raises
-    ------
-    ValueError
-        If a column's numbers are so large or so small that its standard deviation is lost.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> standardization(np.array([[1.0, 7.0], [5.0, 7.0]]), ["a", "b"])
-    Standardization(center=array([3., 7.]), scale=array([2., 1.]))
-    """
-    import numpy as np
-
-    rows = rows.astype(np.float64, copy=False)
-    is_constant = rows.min(axis=0) == rows.max(axis=0)
-    with np.errstate(over="ignore", invalid="ignore"):
-        center = np.where(is_constant, rows[0], rows.mean(axis=0))
-        scale = np.where(is_constant, 1.0, rows.std(axis=0))
-    bad = np.flatnonzero(~(np.isfinite(center) & np.isfinite(scale) & (scale > 0)))
-    if len(bad):
-        column = rows[:, bad[0]]
-        raise ValueError(
-            f"column {names[bad[0]]!r} cannot be standardized: its numbers, {column.min():.3g} to "
-            f"{column.max():.3g}, have no standard deviation in float64; rescale it"
-        )
-    return Standardization(center, scale)
-
-
-@contextmanager
-def in_files(files: Sequence[str]) -> Iterator[None]:
-    """Name the files in what the estimator says of their rows."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{', '.join(files)}: {error}") from error
-
-
-def unstandardize(mixture: Mixture, center: NDArray[Any], scale: NDArray[Any]) -> Mixture:
-    """Return the mixture of center + scale * z, for z from a mixture.
-
-    Parameters
-    ----------
-    mixture : Mixture
-        Of rows from which ``center`` was subtracted, then divided by ``scale``.
-    center, scale : ndarray of shape (n_features,)
-        The scale is positive.
-
-    Returns
-    -------
-    Mixture
-        Of the same covariance type, but "diag" for "spherical".
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from streamgmm import Mixture
-    >>> mixture = Mixture([1.0], [[0.0, 1.0]], [1.0], "spherical")
-    >>> moved = unstandardize(mixture, np.array([5.0, 5.0]), np.array([1.0, 10.0]))
-    >>> moved.means, moved.covariances
-    (array([[ 5., 15.]]), array([[  1., 100.]]))
-    """
-    from streamgmm.mixture import Mixture
-
-    means = center + scale * mixture.means
-    if mixture.kind.has_matrices:
-        factor, covariance_type = scale[:, None] * mixture.factor, mixture.covariance_type
-    else:
-        factor, covariance_type = scale * mixture.kernel_factor()[:, :, 0], "diag"
-    return Mixture.from_factor(mixture.log_weights, means, factor, covariance_type)
-
-
-def _log_volume(units: Standardization) -> float:
-    """Return by how much a log density falls when its rows are put back into their units."""
-    import numpy as np
-
-    return float(np.log(units.scale).sum())
+        speed = n_rows / learned.seconds
+        click.echo(f"{n_rows:,} rows in {learned.seconds:.2f} s ({speed:,.0f} rows/s)", err=True)
 
 
 def _estimator(
@@ -247,32 +137,72 @@ def require_replaceable(output: str) -> None:
         raise ModelFileError(f"{output}: is not a model file, and is not replaced by one")
 
 
-def _with_names(names: Sequence[str], standardize: bool) -> Callable[[str], str]:
-    """Return what puts the columns' names, and the data's units, into the estimator's warnings."""
+def _require_writable(output: str | None, report: str | None) -> Watch | None:
+    """Raise before any row is read if what is asked for cannot be written; return what a report needs."""
+    if output is not None:
+        require_replaceable(output)
+    if report is None:
+        return None
+    from streamgmm.report import Watch, require_report
 
-    def listed(match: re.Match[str]) -> str:
-        return match[1] + ", ".join(repr(names[int(index)]) for index in match[2].split(","))
-
-    def rewrite(message: str) -> str:
-        message = re.sub(r"(constant columns in the first \d+ rows: )\[([\d, ]+)\]", listed, message)
-        return re.sub(r"\[[^]]*\] (?=occurs \d+ times)", "one ", message) if standardize else message
-
-    return rewrite
+    require_report(report)
+    if output is not None and os.path.realpath(output) == os.path.realpath(report):
+        raise ValueError(f"{report}: --output and --report must be two files")
+    return Watch()
 
 
-def _report(
-    mixture: Mixture, source: Source, n_rows: int, log_likelihood: float, output: str | None, as_json: bool
+def _write_report(
+    path: str, learned: Learned, source: Source, files: Sequence[str], settings: dict[str, Any]
 ) -> None:
+    from streamgmm.report import Report, write
+
+    assert learned.watch is not None
+    n_components = learned.mixture.n_components
+    report = Report(
+        f"{n_components} Gaussian{'s' if n_components > 1 else ''} in {_sources(files)}",
+        tuple(source.names),
+        learned.watch.summary,
+        learned.mixture,
+        learned.watch.trail,
+        learned.history,
+        learned.history_rows,
+        learned.log_likelihood,
+        {name: value for name, value in settings.items() if name != "command"},
+        learned.warnings,
+    )
+    write(report, path)
+
+
+def _sources(files: Sequence[str], shown: int = 3) -> str:
+    """Name what the rows came from, but not the folders: a report is made to be sent.
+
+    Examples
+    --------
+    >>> _sources(["data/a.csv", "-"])
+    'a.csv and standard input'
+    >>> _sources(["a.csv", "b.csv", "c.csv", "d.csv"])
+    'a.csv, b.csv, c.csv and 1 more'
+    """
+    names = ["standard input" if name == STDIN else os.path.basename(name) for name in files]
+    if len(names) > shown:
+        names = [*names[:shown], f"{len(names) - shown} more"]
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _print(learned: Learned, source: Source, output: str | None, report: str | None, as_json: bool) -> None:
+    log_likelihood = learned.log_likelihood
     if as_json:
-        description = describe(mixture, source.names)
-        description |= {"rows": n_rows, "log_likelihood_per_row": log_likelihood, "output": output}
-        write_lines([to_json(description)])
+        description = describe(learned.mixture, source.names)
+        description |= {"rows": learned.n_rows, "log_likelihood_per_row": log_likelihood}
+        write_lines([to_json(description | {"output": output, "report": report})])
         return
     known = log_likelihood == log_likelihood
     lines = [
-        table(mixture, source.names),
+        table(learned.mixture, source.names),
         "",
-        f"rows seen: {n_rows}",
+        f"rows seen: {learned.n_rows}",
         f"log-likelihood per row: {f'{log_likelihood:.6g} nats' if known else 'not known yet'}",
     ]
-    write_lines([*lines, f"written to {output}"] if output is not None else lines)
+    lines += [f"written to {output}"] if output is not None else []
+    lines += [f"report written to {report}"] if report is not None else []
+    write_lines(lines)

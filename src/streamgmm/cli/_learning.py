@@ -1,0 +1,137 @@
+"""Learning from a source: batch after batch, pass after pass, with an eye on it if somebody asks."""
+
+from __future__ import annotations
+
+import re
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ._output import warnings_as_lines
+from ._rows import progress
+from ._units import log_volume, standardization, unstandardize
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from streamgmm.estimators import OnlineGaussianMixture
+    from streamgmm.mixture import Mixture
+    from streamgmm.report import Watch
+    from streamgmm.sources import Source
+    from streamgmm.statistics import Array
+
+    from ._units import Standardization
+
+
+class Learned(NamedTuple):
+    """What came of learning, in the data's units.
+
+    Attributes
+    ----------
+    mixture : Mixture
+    log_likelihood : float
+        In nats a row; NaN if it is not known yet.
+    n_rows : int
+        Rows seen, as often as they were read.
+    seconds : float
+    history, history_rows : ndarray of shape (n_batches,)
+    warnings : tuple of str
+        As they were printed.
+    watch : Watch or None
+    """
+
+    mixture: Mixture
+    log_likelihood: float
+    n_rows: int
+    seconds: float
+    history: Array
+    history_rows: NDArray[Any]
+    warnings: tuple[str, ...]
+    watch: Watch | None
+
+
+def learn(
+    estimator: OnlineGaussianMixture,
+    source: Source,
+    files: Sequence[str],
+    *,
+    passes: int,
+    standardize: bool,
+    watch: Watch | None,
+) -> Learned:
+    """Let an estimator learn the rows of a source; errors name the files, warnings the columns.
+
+    Watched or not, it learns the same.
+    """
+    units: Standardization | None = None
+    start = time.perf_counter()
+    with (
+        warnings_as_lines(_with_names(source.names, standardize)) as told,
+        progress(source, n_passes=passes) as watched,
+    ):
+        for index in range(passes):
+            for rows in watched(source.batches()):
+                if standardize and units is None:
+                    units = standardization(rows, source.names)
+                X = rows if units is None else (rows - units.center) / units.scale
+                with in_files(files):
+                    if watch is None:
+                        estimator.partial_fit(X)
+                    else:
+                        watch = watch.learn(estimator, X, rows if index == 0 else None)
+            if index + 1 < passes and len(estimator.history_) == 0:
+                say = "all rows are held and fitted by EM, to which more passes would add nothing"
+                warnings.warn(say, stacklevel=2)
+                break
+        with in_files(files):
+            mixture = estimator.to_mixture()
+    learned = Learned(
+        mixture,
+        estimator.lower_bound_,
+        estimator.n_samples_seen_,
+        time.perf_counter() - start,
+        estimator.history_,
+        estimator.history_rows_,
+        tuple(told),
+        watch,
+    )
+    return learned if units is None else _in_units(learned, units)
+
+
+def _in_units(learned: Learned, units: Standardization) -> Learned:
+    """Put what was learned of standardized rows into the data's units."""
+
+    def moved(mixture: Mixture) -> Mixture:
+        return unstandardize(mixture, units.center, units.scale)
+
+    volume = log_volume(units)
+    return learned._replace(
+        mixture=moved(learned.mixture),
+        log_likelihood=learned.log_likelihood - volume,
+        history=learned.history - volume,
+        watch=None if learned.watch is None else learned.watch.moved(moved),
+    )
+
+
+@contextmanager
+def in_files(files: Sequence[str]) -> Iterator[None]:
+    """Name the files in what the estimator says of their rows."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{', '.join(files)}: {error}") from error
+
+
+def _with_names(names: Sequence[str], standardize: bool) -> Callable[[str], str]:
+    """Return what puts the columns' names, and the data's units, into the estimator's warnings."""
+
+    def listed(match: re.Match[str]) -> str:
+        return match[1] + ", ".join(repr(names[int(index)]) for index in match[2].split(","))
+
+    def rewrite(message: str) -> str:
+        message = re.sub(r"(constant columns in the first \d+ rows: )\[([\d, ]+)\]", listed, message)
+        return re.sub(r"\[[^]]*\] (?=occurs \d+ times)", "one ", message) if standardize else message
+
+    return rewrite

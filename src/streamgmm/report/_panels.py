@@ -1,0 +1,160 @@
+"""A mixture over its rows, in one feature or in two: as traces for plotly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.stats import norm
+
+from streamgmm.mixture import Mixture
+from streamgmm.plots._geometry import outlines
+from streamgmm.statistics import Array
+
+from ._drawing import BLACK, COVERAGES, GRAY, INK, deviations, drawn, line, numbers, tint
+
+Trace = dict[str, Any]
+Ends = tuple[float, float]
+
+
+def scatter(rows: Array, ends: tuple[Ends, Ends], size: float = 4.0) -> Trace:
+    """Return rows (n_samples, 2) as gray points."""
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": numbers(rows[:, 0], width(ends[0])),
+        "y": numbers(rows[:, 1], width(ends[1])),
+        "marker": {"color": GRAY, "size": size, "opacity": 0.55},
+        "hoverinfo": "skip",
+    }
+
+
+def ellipses(mixture: Mixture, ends: tuple[Ends, Ends], thickness: float = 1.8) -> list[Trace]:
+    """Return a trace for each component: its ellipses, with a gap between them."""
+    lines = [outlines(mixture, coverage) for coverage in COVERAGES]
+    gap = np.full((1, 2), np.nan)
+    traces = []
+    for k in drawn(mixture):
+        points = np.concatenate([lines[0][k], gap, lines[1][k]])
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "x": numbers(points[:, 0], width(ends[0])),
+                "y": numbers(points[:, 1], width(ends[1])),
+                "line": line(k, thickness),
+                "fill": "toself",
+                "fillcolor": tint(k),
+                "hoverinfo": "skip",
+            }
+        )
+    return traces
+
+
+def badges(mixture: Mixture, x: Any, y: Any, size: float = 19.0) -> Trace:
+    """Return the components' numbers in circles at points, for each of those that are drawn."""
+    shown = drawn(mixture)
+    size = size if len(shown) <= 12 else 0.8 * size
+    return {
+        "type": "scatter",
+        "mode": "markers+text",
+        "x": x,
+        "y": y,
+        "text": [str(k) for k in shown],
+        "textfont": {"size": 0.65 * size, "color": INK},
+        "marker": {
+            "size": size,
+            "color": "rgba(255,255,255,0.9)",
+            "line": {"color": [line(k)["color"] for k in shown], "width": 2},
+        },
+        "hovertext": [f"component {k}: weight {mixture.weights[k]:.3g}" for k in shown],
+        "hoverinfo": "text",
+        "cliponaxis": True,
+    }
+
+
+def plane(mixture: Mixture, rows: Array, ends: tuple[Ends, Ends], small: bool = False) -> list[Trace]:
+    """Return rows and a mixture of two features: points, ellipses, and numbers at the means."""
+    means = mixture.means[drawn(mixture)]
+    x, y = (numbers(means[:, a], width(ends[a])) for a in range(2))
+    return [
+        scatter(rows, ends, 2.5 if small else 4.0),
+        *ellipses(mixture, ends, 1.3 if small else 1.8),
+        badges(mixture, x, y, size=14.0 if small else 19.0),
+    ]
+
+
+def histogram(values: Array, ends: Ends) -> tuple[Trace, float]:
+    """Return a histogram of one feature as a density, and the height of its highest bar."""
+    inside = values[(values >= ends[0]) & (values <= ends[1])]
+    n_bins = int(np.clip(np.sqrt(len(values)), 10, 50))
+    counts, edges = np.histogram(inside, n_bins, ends)
+    heights = counts / (len(values) * (edges[1] - edges[0]))
+    trace = {
+        "type": "bar",
+        "x": numbers((edges[:-1] + edges[1:]) / 2, width(ends)),
+        "y": numbers(heights, heights.max()),
+        "width": (edges[1] - edges[0]),
+        "marker": {"color": "#dcdcdc", "line": {"width": 0}},
+        "hoverinfo": "skip",
+    }
+    return trace, float(heights.max())
+
+
+def curves(mixture: Mixture, ends: Ends, height: float, small: bool = False) -> list[Trace]:
+    """Return the sum and the density of each component of one feature, times its weight, and the numbers.
+
+    Parameters
+    ----------
+    mixture : Mixture
+        Of one feature.
+    ends : tuple of float
+        Of the axis.
+    height : float
+        Of the axis of densities: where a spike goes through it, the number is at its end.
+    """
+    shown, grid = drawn(mixture), density_grid(mixture, ends)
+    means, sds, weights = mixture.means[:, 0], deviations(mixture)[:, 0], mixture.weights
+    with np.errstate(all="ignore"):  # a mixture that diverged has no densities
+        heights = weights[:, None] * norm.pdf(grid, means[:, None], sds[:, None])
+        peaks = np.minimum(weights * norm.pdf(0.0) / sds, 0.95 * height)
+    traces = []
+    if mixture.n_components > 1:
+        traces.append(_curve(grid, heights.sum(axis=0), ends, height, {"color": BLACK, "width": 1.2}))
+    for k in shown:
+        near = np.abs(grid - means[k]) <= 4.5 * sds[k]
+        traces.append(_curve(grid[near], heights[k, near], ends, height, line(k, 1.5 if small else 2.0)))
+    x, y = numbers(means[shown], width(ends)), numbers(peaks[shown], height)
+    return [*traces, badges(mixture, x, y, size=14.0 if small else 19.0)]
+
+
+def density_grid(mixture: Mixture, ends: Ends, n_points: int = 241) -> Array:
+    """Return where a density of one feature is drawn: evenly, and closer around each mean."""
+    close = np.linspace(-4.5, 4.5, 55)
+    around = mixture.means[drawn(mixture)] + deviations(mixture)[drawn(mixture)] * close
+    grid = np.unique(np.concatenate([np.linspace(*ends, n_points), around[np.isfinite(around)]]))
+    return grid[(grid >= ends[0]) & (grid <= ends[1])]
+
+
+def density_height(mixture: Mixture, ends: Ends, bars: float) -> float:
+    """Return how high an axis of densities is: the histogram and the mixture, but not all of a spike."""
+    grid = density_grid(mixture, ends)
+    density = np.exp(mixture.log_prob(grid[:, np.newaxis]))
+    top = float(density.max()) if np.isfinite(density).all() else bars
+    return 1.12 * max(bars, min(top, 3 * bars))
+
+
+def width(ends: Ends) -> float:
+    """Return how long an axis is."""
+    return ends[1] - ends[0]
+
+
+def _curve(x: Array, y: Array, ends: Ends, height: float, look: dict[str, Any]) -> Trace:
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": numbers(x, width(ends)),
+        "y": numbers(y, height),
+        "line": look,
+        "hoverinfo": "skip",
+    }

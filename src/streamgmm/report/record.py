@@ -1,0 +1,131 @@
+"""Everything that a report shows, as one record, and what the diagnostics say of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamgmm.diagnostics import explain, explain_run
+from streamgmm.estimators import Trail
+from streamgmm.mixture import Mixture
+from streamgmm.statistics import Array
+from streamgmm.sweep import e_step
+
+from .summary import Summary
+
+_TOO_FAR = -1e299  # log densities of rows whose squared distance overflows are below
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What a page shows of a fit, in the units of the data.
+
+    Parameters
+    ----------
+    title : str
+    feature_names : tuple of str
+    summary : Summary
+        Of the rows, each counted once.
+    mixture : Mixture
+        What was learned.
+    trail : Trail
+        The mixture on the way; the last one is ``mixture``.
+    history : ndarray of shape (n_batches,)
+        Log-likelihood in nats a row of successive mini-batches, each before it was learned.
+    history_rows : ndarray of shape (n_batches,)
+        Rows seen after each.
+    log_likelihood : float
+        In nats a row; NaN if it is not known yet.
+    settings : mapping
+        What the mixture was learned with.
+    warnings : tuple of str
+        What was said while it was learned.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streamgmm import OnlineGaussianMixture
+    >>> from streamgmm.report import Report, Watch
+    >>> X = np.random.default_rng(0).normal(size=(500, 1))
+    >>> model = OnlineGaussianMixture(random_state=0)
+    >>> watch = Watch().learn(model, X, X)
+    >>> report = Report("One", ("x",), watch.summary, model.to_mixture(), watch.trail,
+    ...                 model.history_, model.history_rows_, model.lower_bound_)
+    >>> report.n_rows, report.findings
+    (500, ())
+    """
+
+    title: str
+    feature_names: tuple[str, ...]
+    summary: Summary
+    mixture: Mixture
+    trail: Trail
+    history: Array
+    history_rows: NDArray[Any]
+    log_likelihood: float
+    settings: Mapping[str, object] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def n_rows(self) -> int:
+        """Rows seen, as often as they were read."""
+        return int(self.trail.rows[-1])
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What the diagnostics find wrong with the mixture and with the run, with the features' names."""
+        found = [*_explain(self.mixture, self.summary), *explain_run(self.history)]
+        return tuple(_named(sentence, self.feature_names) for sentence in found)
+
+
+def _explain(mixture: Mixture, summary: Summary) -> list[str]:
+    """Judge the mixture by the sample, as if it were all rows."""
+    sample = summary.sample
+    near = mixture.log_prob(sample) > _TOO_FAR
+    if not near.any():
+        return [
+            "No row has a density under the mixture: the run diverged, or the rows are too far apart for "
+            "float64. Remedy: standardize the rows, or a smaller learning rate."
+        ]
+    statistics = e_step(mixture, sample[near])
+    return explain(mixture, statistics.scale(summary.n_rows / len(sample)))
+
+
+def _named(sentence: str, names: Sequence[str]) -> str:
+    """Put names where a sentence of the diagnostics has the features' numbers.
+
+    Examples
+    --------
+    >>> _named("It is flat along features 0 and 2, which has 3 rows.", ["f1", "f2", "feature 1"])
+    "It is flat along 'f1' and 'feature 1', which has 3 rows."
+    """
+
+    def put(match: re.Match[str]) -> str:
+        return match[1] + re.sub(r"\d+", lambda number: repr(names[int(number[0])]), match[2])
+
+    return re.sub(r"(\balong (?:a combination of )?)features? (\d+(?:, \d+)*(?: and \d+)?)", put, sentence)
+
+
+def separating(mixture: Mixture, n_features: int) -> list[int]:
+    """Return the features along which the components differ most, in their order.
+
+    These have the largest share of the variance between components in the variance of the mixture.
+
+    Examples
+    --------
+    >>> mixture = Mixture([0.5, 0.5], [[0.0, 0.0, 0.0], [0.1, 5.0, 2.0]], [1.0, 1.0], "spherical")
+    >>> separating(mixture, 2)
+    [1, 2]
+    """
+    weights = mixture.weights
+    between = weights @ np.square(mixture.means - weights @ mixture.means)
+    within = weights @ np.square(np.hypot.reduce(mixture.kernel_factor(), axis=2))
+    with np.errstate(invalid="ignore"):
+        share = between / (between + within)
+    chosen = np.argsort(-np.nan_to_num(share), kind="stable")[:n_features]
+    return sorted(int(feature) for feature in chosen)

@@ -1,0 +1,162 @@
+"""Writing a report: from a fit at hand, or from an estimator and rows that it has not seen."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Any
+
+from sklearn.base import clone
+
+from streamgmm.estimators import OnlineGaussianMixture
+from streamgmm.persistence import ModelFileError, require_writable, write_whole
+
+from .record import Report
+from .watch import Watch
+
+_HEAD = 1024
+
+
+def require_report(path: str | os.PathLike[str]) -> None:
+    """Raise before any work is done if a report cannot be drawn, or cannot be written to this file.
+
+    Raises
+    ------
+    ImportError
+        If plotly is missing.
+    ModelFileError
+        If the file cannot be written, or is there and is not HTML.
+
+    Examples
+    --------
+    >>> from streamgmm.report import require_report
+    >>> require_report("nowhere/report.html")
+    Traceback (most recent call last):
+    ...
+    streamgmm.persistence.ModelFileError: nowhere/report.html: cannot be written: its folder does not exist
+    """
+    if find_spec("plotly") is None:
+        raise ImportError("a report needs plotly: pip install 'streamgmm[plot]'")
+    try:
+        with open(require_writable(path), "rb") as file:
+            head = file.read(_HEAD).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    except FileNotFoundError:
+        return
+    if head and not head.startswith((b"<!doctype html", b"<html")):
+        raise ModelFileError(f"{os.fspath(path)}: is not an HTML file, and is not replaced by a report")
+
+
+def write(report: Report, path: str | os.PathLike[str]) -> None:
+    """Write a report as one HTML file that needs no network; all of it, or nothing.
+
+    Parameters
+    ----------
+    report : Report
+    path : path-like
+        An HTML file that is there is replaced.
+
+    Raises
+    ------
+    ImportError
+        If plotly is missing.
+    ModelFileError
+        If the file cannot be written, or is there and is not HTML.
+
+    Examples
+    --------
+    >>> from streamgmm.report import write
+    >>> write(None, "nowhere/report.html")
+    Traceback (most recent call last):
+    ...
+    streamgmm.persistence.ModelFileError: nowhere/report.html: cannot be written: its folder does not exist
+    """
+    require_report(path)
+    from ._page import page
+
+    write_whole(path, page(report).encode())
+
+
+def write_report(
+    path: str | os.PathLike[str],
+    estimator: OnlineGaussianMixture,
+    X: Any,
+    *,
+    feature_names: Sequence[str] | None = None,
+    title: str | None = None,
+) -> OnlineGaussianMixture:
+    """Learn rows with a clone of an estimator, and report how it went as one HTML file.
+
+    Parameters
+    ----------
+    path : path-like
+        An HTML file that is there is replaced.
+    estimator : OnlineGaussianMixture
+        It stays as it is. Its rule must be one for streams.
+    X : array-like of shape (n_samples, n_features)
+    feature_names : sequence of str, optional
+        By default the names of a data frame's columns, or x0, x1, ...
+    title : str, optional
+
+    Returns
+    -------
+    OnlineGaussianMixture
+        The clone, which has learned the rows.
+
+    Raises
+    ------
+    ImportError
+        If plotly is missing.
+    ModelFileError
+        If the file cannot be written, or is there and is not HTML.
+    ValueError
+        As `OnlineGaussianMixture.partial_fit`, or for another number of names than features.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from streamgmm import OnlineGaussianMixture, datasets
+    >>> from streamgmm.report import write_report
+    >>> X = datasets.load_faithful().data
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "report.html")
+    ...     model = write_report(path, OnlineGaussianMixture(2, random_state=0), X)
+    ...     path.read_text()[:15], path.stat().st_size < 5_000_000
+    ('<!DOCTYPE html>', True)
+    """
+    require_report(path)
+    model = clone(estimator)
+    with warnings.catch_warnings(record=True) as raised:
+        warnings.simplefilter("always")
+        watch = _learn(model, X)
+        mixture = model.to_mixture()
+    for warning in raised:
+        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    names = getattr(model, "feature_names_in_", None) if feature_names is None else feature_names
+    names = [f"x{index}" for index in range(mixture.n_features)] if names is None else names
+    if len(names) != mixture.n_features:
+        raise ValueError(f"`feature_names` must be {mixture.n_features} names, got {len(names)}")
+    report = Report(
+        title or f"A mixture of {mixture.n_components} Gaussians",
+        tuple(map(str, names)),
+        watch.summary,
+        mixture,
+        watch.trail,
+        model.history_,
+        model.history_rows_,
+        model.lower_bound_,
+        {name: value for name, value in model.get_params().items() if value is not None},
+        tuple(dict.fromkeys(str(warning.message) for warning in raised)),
+    )
+    write(report, path)
+    return model
+
+
+def _learn(model: OnlineGaussianMixture, X: Any) -> Watch:
+    watch = Watch().learn(model, X, X)
+    for _ in range(1, model.max_epochs):
+        if len(model.history_) == 0:
+            break  # all rows are held, and another pass would hold them twice
+        watch = watch.learn(model, X)
+    return watch
