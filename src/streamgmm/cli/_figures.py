@@ -58,7 +58,7 @@ def _tokens(run: Simulation, stream: Tokens, figure: Any) -> None:
     """Histogram of each cue, with the categories of a learner over it."""
     from streamgmm.plots import MixtureDisplay
 
-    from .fit import unstandardize
+    from ._units import unstandardize
 
     mixture = unstandardize(_example(run).to_mixture(), stream.center, stream.scale)
     X = _drawn(stream) * stream.scale + stream.center

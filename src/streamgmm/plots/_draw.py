@@ -11,7 +11,7 @@ from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
 from ._colors import ROWS, TOTAL, look
-from ._geometry import ellipses
+from ._geometry import ellipses, parts
 
 _GRID = 400
 _TAILS = 4.0  # standard deviations
@@ -107,12 +107,11 @@ def densities(ax: Any, mixture: Mixture, X: Array | None, *, upright: bool = Fal
             ]
         )
     )
-    total = np.exp(mixture.log_prob(grid[:, np.newaxis]))
-    parts = mixture.responsibilities(grid[:, np.newaxis]) * total[:, np.newaxis]
+    heights = parts(mixture, grid)
     lines = []
     for k in range(mixture.n_components + 1):
         last = k == mixture.n_components
-        y = total if last else parts[:, k]
+        y = heights.sum(axis=1) if last else heights[:, k]
         style: dict[str, Any] = {"color": TOTAL, "linewidth": 0.9, "zorder": 2}
         if not last:
             style = {"color": look(k).color, "linestyle": look(k).dash, "linewidth": 1.6, "zorder": 3}

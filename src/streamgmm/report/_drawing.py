@@ -58,12 +58,6 @@ def drawn(mixture: Mixture) -> list[int]:
     return sorted(int(k) for k in heaviest)
 
 
-def deviations(mixture: Mixture) -> Array:
-    """Return the standard deviation of each feature in each component (n_components, n_features)."""
-    lengths: Array = np.hypot.reduce(mixture.kernel_factor(), axis=2)
-    return lengths
-
-
 def reach(values: Array, mixture: Mixture) -> tuple[float, float]:
     """Return the ends of an axis for rows and for a mixture of one feature.
 
@@ -80,7 +74,7 @@ def reach(values: Array, mixture: Mixture) -> tuple[float, float]:
     inner = np.quantile(values, [_TAIL, 1 - _TAIL])
     if high - low > 2 * (inner[1] - inner[0]) > 0:
         low, high = inner
-    sds = deviations(mixture)[:, 0]
+    sds = mixture.standard_deviations[:, 0]
     ends = mixture.means[:, :1] + np.outer(sds, [-_ELLIPSE, _ELLIPSE])
     ends = ends[np.isfinite(ends).all(axis=1) & (mixture.weights >= 1e-3)]
     low, high = float(min([low, *ends[:, 0]])), float(max([high, *ends[:, 1]]))

@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 
 from streamgmm.mixture import Mixture
-from streamgmm.plots._geometry import outlines
+from streamgmm.plots._geometry import outlines, parts
 from streamgmm.statistics import Array
 
 from . import _panels
-from ._drawing import COVERAGES, axis, deviations, drawn, layout, numbers, reach, text
+from ._drawing import COVERAGES, axis, drawn, layout, numbers, reach, text
 from ._figures import ELLIPSES, Figure, ends_of, named
 from .record import Report, separating
 
 _MOST_FRAMES = 120
+_BELL = 4.5  # standard deviations, to which it is drawn
 
 
 def motion_figure(report: Report) -> Figure | None:
@@ -81,19 +82,29 @@ def _densities(report: Report) -> Figure:
             "rows": rows,
             "height": height,
             "ends": ends,
-            "frames": [_parameters(one, _panels.width(ends), shown) for one in mixtures],
+            "bell": _bell(),
+            "frames": [_bells(one, ends, height, shown) for one in mixtures],
         },
     }
     caption = "The densities of the components, each times its weight, and their sum, as rows arrived."
     return Figure("wide", spec, caption, "Densities of the components, moving as rows arrive")
 
 
-def _parameters(mixture: Mixture, span: float, shown: list[int]) -> list[Any]:
-    """Return weight, mean and standard deviation of each component."""
+def _bell() -> dict[str, Any]:
+    """Return the shape that the page moves and stretches: a Gaussian of height 1, sd by sd."""
+    z = np.linspace(-_BELL, _BELL, 181)
+    one = Mixture([1.0], [[0.0]], [1.0], "spherical")
+    heights = parts(one, z)[:, 0] / _panels.peaks(one)
+    return {"ends": [-_BELL, _BELL], "heights": numbers(heights, 1.0)}
+
+
+def _bells(mixture: Mixture, ends: tuple[float, float], height: float, shown: list[int]) -> list[Any]:
+    """Return mean, standard deviation and height of each component."""
+    span = _panels.width(ends)
     columns = (
-        numbers(mixture.weights[shown], 1.0),
         numbers(mixture.means[shown, 0], span),
-        numbers(deviations(mixture)[shown, 0], span / 100),
+        numbers(mixture.standard_deviations[shown, 0], span / 100),
+        numbers(_panels.peaks(mixture)[shown], height),
     )
     return [list(row) for row in zip(*columns, strict=True)]
 

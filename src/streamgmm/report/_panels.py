@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
 
 from streamgmm.mixture import Mixture
-from streamgmm.plots._geometry import outlines
+from streamgmm.plots._geometry import outlines, parts
 from streamgmm.statistics import Array
 
-from ._drawing import BLACK, COVERAGES, GRAY, INK, deviations, drawn, line, numbers, tint
+from ._drawing import BLACK, COVERAGES, GRAY, INK, drawn, line, numbers, tint
 
 Trace = dict[str, Any]
 Ends = tuple[float, float]
@@ -114,24 +113,28 @@ def curves(mixture: Mixture, ends: Ends, height: float, small: bool = False) -> 
         Of the axis of densities: where a spike goes through it, the number is at its end.
     """
     shown, grid = drawn(mixture), density_grid(mixture, ends)
-    means, sds, weights = mixture.means[:, 0], deviations(mixture)[:, 0], mixture.weights
-    with np.errstate(all="ignore"):  # a mixture that diverged has no densities
-        heights = weights[:, None] * norm.pdf(grid, means[:, None], sds[:, None])
-        peaks = np.minimum(weights * norm.pdf(0.0) / sds, 0.95 * height)
+    means, sds = mixture.means[:, 0], mixture.standard_deviations[:, 0]
+    heights = parts(mixture, grid).T
+    tops = np.minimum(peaks(mixture), 0.95 * height)
     traces = []
     if mixture.n_components > 1:
         traces.append(_curve(grid, heights.sum(axis=0), ends, height, {"color": BLACK, "width": 1.2}))
     for k in shown:
         near = np.abs(grid - means[k]) <= 4.5 * sds[k]
         traces.append(_curve(grid[near], heights[k, near], ends, height, line(k, 1.5 if small else 2.0)))
-    x, y = numbers(means[shown], width(ends)), numbers(peaks[shown], height)
+    x, y = numbers(means[shown], width(ends)), numbers(tops[shown], height)
     return [*traces, badges(mixture, x, y, size=14.0 if small else 19.0)]
+
+
+def peaks(mixture: Mixture) -> Array:
+    """Return how high each component of one feature is at its mean (n_components,)."""
+    return np.diag(parts(mixture, mixture.means[:, 0]))
 
 
 def density_grid(mixture: Mixture, ends: Ends, n_points: int = 241) -> Array:
     """Return where a density of one feature is drawn: evenly, and closer around each mean."""
     close = np.linspace(-4.5, 4.5, 55)
-    around = mixture.means[drawn(mixture)] + deviations(mixture)[drawn(mixture)] * close
+    around = mixture.means[drawn(mixture)] + mixture.standard_deviations[drawn(mixture)] * close
     grid = np.unique(np.concatenate([np.linspace(*ends, n_points), around[np.isfinite(around)]]))
     return grid[(grid >= ends[0]) & (grid <= ends[1])]
 
@@ -139,7 +142,7 @@ def density_grid(mixture: Mixture, ends: Ends, n_points: int = 241) -> Array:
 def density_height(mixture: Mixture, ends: Ends, bars: float) -> float:
     """Return how high an axis of densities is: the histogram and the mixture, but not all of a spike."""
     grid = density_grid(mixture, ends)
-    density = np.exp(mixture.log_prob(grid[:, np.newaxis]))
+    density = parts(mixture, grid).sum(axis=1)
     top = float(density.max()) if np.isfinite(density).all() else bars
     return 1.12 * max(bars, min(top, 3 * bars))
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ._drawing import clipped, deviations, line
+from ._drawing import clipped, line
 from .record import Report
 
 MOST_FEATURES, MOST_CELLS = 100, 6000  # in tables
@@ -60,7 +60,7 @@ def data(report: Report) -> str:
 
 def mixture(report: Report) -> str:
     """Return weight, means and standard deviations of each component."""
-    mixture, sds = report.mixture, deviations(report.mixture)
+    mixture, sds = report.mixture, report.mixture.standard_deviations
     names = report.feature_names[:MOST_FEATURES]
     scales = np.maximum(sds.min(axis=0), 1e-3 * report.summary.sd)  # decimals alike in a column
     n_components = min(mixture.n_components, max(1, MOST_CELLS // len(names)))

@@ -124,7 +124,7 @@ def separating(mixture: Mixture, n_features: int) -> list[int]:
     """
     weights = mixture.weights
     between = weights @ np.square(mixture.means - weights @ mixture.means)
-    within = weights @ np.square(np.hypot.reduce(mixture.kernel_factor(), axis=2))
+    within = weights @ np.square(mixture.standard_deviations)
     with np.errstate(invalid="ignore"):
         share = between / (between + within)
     chosen = np.argsort(-np.nan_to_num(share), kind="stable")[:n_features]

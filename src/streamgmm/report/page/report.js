@@ -37,20 +37,23 @@
     return [...lines, { x: frame.map((one) => one[0]), y: frame.map((one) => one[1]) }];
   }
 
-  // A frame holds for each component [weight, mean, standard deviation].
+  // A frame holds for each component [mean, standard deviation, height]: where to put the bell.
   function densities(frame, motion) {
-    const [low, high] = motion.ends;
-    const height = (x, [weight, mean, sd]) =>
-      weight * Math.exp(-0.5 * ((x - mean) / sd) ** 2) / (sd * Math.sqrt(2 * Math.PI));
-    const shown = frame.map(([weight, mean, sd]) => [weight, mean, Math.max(sd, 1e-6 * (high - low))]);
-    const around = shown.map(([, mean, sd]) =>
+    const [low, high] = motion.ends, { ends: [left, right], heights } = motion.bell;
+    const height = (x, [mean, sd, top]) => {
+      const at = ((x - mean) / sd - left) / (right - left) * (heights.length - 1), i = Math.floor(at);
+      if (!(at >= 0 && at < heights.length - 1)) return 0;
+      return top * (heights[i] + (at - i) * (heights[i + 1] - heights[i]));
+    };
+    const shown = frame.map(([mean, sd, top]) => [mean, Math.max(sd, 1e-6 * (high - low)), top]);
+    const around = shown.map(([mean, sd]) =>
       Array.from({ length: 61 }, (_, i) => mean + sd * (i - 30) * 0.15));
     const even = Array.from({ length: 241 }, (_, i) => low + (high - low) * i / 240);
     const grid = [...even, ...around.flat()].filter((x) => low <= x && x <= high).sort((a, b) => a - b);
     const lines = shown.map((one, k) => ({ x: around[k], y: around[k].map((x) => height(x, one)) }));
     const total = { x: grid, y: grid.map((x) => shown.reduce((sum, one) => sum + height(x, one), 0)) };
-    const numbers = { x: shown.map((one) => one[1]),
-      y: shown.map((one) => Math.min(height(one[1], one), 0.95 * motion.height)) };
+    const numbers = { x: shown.map((one) => one[0]),
+      y: shown.map((one) => Math.min(one[2], 0.95 * motion.height)) };
     return shown.length > 1 ? [total, ...lines, numbers] : [...lines, numbers];
   }
 
