@@ -542,3 +542,15 @@ def test_one_learner_cannot_have_two_cues():
         CueIntegration([learner, learner])
     with pytest.raises(ValueError, match="`update_every` must be at least 2"):
         CueIntegration([learner], update_every=1)
+
+
+def test_a_cue_that_never_varies_adds_nothing():
+    X = np.random.default_rng(0).normal(40.0, 20.0, size=(3000, 2))
+    X[:, 1] = 7.0
+    cues = [CategoryLearner(random_state=seed) for seed in range(2)]
+    model = CueIntegration(cues).learn(X)
+    assert model.n_tokens_ == 3000
+    combined = model.combine(X)
+    z = (X[:2000, 0] - X[:, 0].mean()) / X[:, 0].std()
+    slope = np.polyfit(z, combined[:2000], 1)[0]
+    np.testing.assert_allclose(combined[:2000] - combined[:2000].mean(), slope * (z - z.mean()), atol=1e-9)

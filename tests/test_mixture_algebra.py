@@ -146,7 +146,7 @@ def test_kl_divergence_is_the_integral(kind, n_features):
 
 def test_what_makes_no_sense():
     mixture = example("full", 2)
-    for bad in ([], [0, 0], [2], [0.5], [True]):
+    for bad in ([], [0, 0], [2], [0.5], [True], 1.5, None):
         with pytest.raises(ValueError, match="`features` must"):
             mixture.marginal(bad)
     for bad in ({}, {0: 1.0, 1: 1.0}, {5: 1.0}, {0: np.nan}):
@@ -155,6 +155,10 @@ def test_what_makes_no_sense():
     for i, j in ((0, 0), (0, 3)):
         with pytest.raises(ValueError, match="`i and j` must"):
             mixture.merge(i, j)
+    with pytest.raises(ValueError, match="`other` must be a Mixture, got int"):
+        mixture.kl_divergence(3)
+    with pytest.raises(ValueError, match="`n_samples` must be at least 2"):
+        mixture.kl_divergence(mixture, n_samples=1)
     with pytest.raises(ValueError, match="`other` must have 2 features"):
         mixture.kl_divergence(example("full", 3))
 

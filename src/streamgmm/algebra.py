@@ -49,7 +49,7 @@ def checked_features(features: Any, n_features: int, *, name: str = "features") 
     ValueError
         If there are none, one is repeated, or one is no feature.
     """
-    numbers: list[Any] = [features] if isinstance(features, int | np.integer) else list(features)
+    numbers: list[Any] = list(features) if np.iterable(features) else [features]
     for number in numbers:
         if isinstance(number, bool) or not isinstance(number, int | np.integer):
             raise ValueError(f"`{name}` must be integers, got {number!r}")

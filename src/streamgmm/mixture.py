@@ -377,6 +377,7 @@ class Mixture:
         other : Mixture
             q, with as many features.
         n_samples : int, default=100000
+            At least 2.
         random_state : int or numpy.random.Generator, default=0
 
         Returns
@@ -392,11 +393,15 @@ class Mixture:
         >>> round(p.kl_divergence(q).value, 1)
         0.5
         """
+        if not isinstance(other, Mixture):
+            raise ValueError(f"`other` must be a Mixture, got {type(other).__name__}")
+        if n_samples < 2:
+            raise ValueError(f"`n_samples` must be at least 2, to know the error, got {n_samples}")
         if other.n_features != self.n_features:
             raise ValueError(f"`other` must have {self.n_features} features, got {other.n_features}")
         X, _ = self.sample(n_samples, random_state)
         log_ratio = self.log_prob(X) - other.log_prob(X)
-        error = float(log_ratio.std() / np.sqrt(len(log_ratio)))
+        error = float(log_ratio.std(ddof=1) / np.sqrt(len(log_ratio)))
         return algebra.Estimate(float(log_ratio.mean()), error)
 
     def _log_components(self, x: Array) -> Array:

@@ -210,20 +210,21 @@ class CueIntegration:
     def combine(self, X: Any) -> Array:
         """Return the combined dimension (n_tokens,) of tokens (n_tokens, n_cues).
 
+        A cue that never varied adds nothing.
+
         Raises
         ------
         ValueError
-            If fewer than ``update_every`` tokens were learned, or a cue never varied.
+            If fewer than ``update_every`` tokens were learned.
         """
         X = _check.tokens(X, len(self.cues))
         if self.n_tokens_ < self.update_every:
             raise ValueError(
                 f"cues are combined after {self.update_every} tokens, got {self.n_tokens_}: learn from more"
             )
-        variance = np.diag(self._scatter) / (self.n_tokens_ - self.n_tokens_ % self.update_every)
-        if not (variance > 0).all():
-            raise ValueError(f"every cue must vary, cue {int(np.argmin(variance))} does not")
-        return (X - self._mean) / np.sqrt(variance) @ (self.weights_ * self.signs_)
+        sd = np.sqrt(np.diag(self._scatter) / (self.n_tokens_ - self.n_tokens_ % self.update_every))
+        z = np.divide(X - self._mean, sd, out=np.zeros_like(X), where=sd > 0)
+        return np.asarray(z @ (self.weights_ * self.signs_))
 
     def identify(self, X: Any) -> Array:
         """Return how probable each surviving category of the combined dimension is for tokens.
