@@ -564,14 +564,17 @@ def test_a_reader_that_leaves_is_no_error(folder, arguments):
 
 
 def test_an_interrupt_is_quiet(folder):
-    with start("score", folder / "model", "-") as process:
+    heed = {
+        "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    }  # a job in the background does not
+    with start("score", folder / "model", "-", **heed) as process:
         process.stdin.write(b"x,y\n1,2\n")
         process.stdin.flush()
         lines_within(process.stdout, 2)
         time.sleep(0.1)
         process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
         assert process.stderr.read() == b""
-        assert process.wait() == 130
 
 
 def test_errors_end_the_process_with_one_line(folder):
