@@ -17,7 +17,7 @@ from streamgmm.plots import ComponentTraceDisplay
 
 # %%
 # One Gaussian in one feature. Rows have mean 0 and variance 1, the start has mean 3 and variance 100. Each
-# row moves the parameters by 0.002 times its gradient, in three sorts of coordinates.
+# row moves the parameters by 0.002 times its gradient, in three ways.
 
 X = np.random.default_rng(0).normal(size=(200_000, 1))
 start = Mixture([1.0], [[3.0]], [[[100.0]]])
