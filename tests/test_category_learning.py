@@ -498,6 +498,7 @@ def test_tokens_too_far_are_refused_and_counted():
     [
         (lambda: simulate(VOT, n_learners=0), "`n_learners` must be an integer of at least 1"),
         (lambda: simulate([[np.nan]]), "`source` must be finite"),
+        (lambda: simulate("vot"), "`source` must be a Mixture or tokens"),
         (lambda: simulate(np.empty((0, 1))), "`source` must have at least one token"),
         (lambda: weights_from_categories([([1.0], [0.0], [1.0])]), "no cue tells categories apart"),
         (lambda: weights_from_categories([([1.0], [0.0], [0.0])]), "positive standard deviations"),

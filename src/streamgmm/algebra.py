@@ -54,7 +54,7 @@ def checked_features(features: Any, n_features: int, *, name: str = "features") 
         if isinstance(number, bool) or not isinstance(number, int | np.integer):
             raise ValueError(f"`{name}` must be integers, got {number!r}")
         if not -n_features <= number < n_features:
-            raise ValueError(f"`{name}` must lie between 0 and {n_features - 1}, got {number}")
+            raise ValueError(f"`{name}` must name features between 0 and {n_features - 1}, got {number}")
     numbers = [int(number) % n_features for number in numbers]
     if not numbers or len(set(numbers)) < len(numbers):
         raise ValueError(f"`{name}` must be distinct, at least one, got {numbers}")

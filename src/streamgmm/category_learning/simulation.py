@@ -165,6 +165,10 @@ def _drawn_from(source: Any) -> Callable[[int, np.random.Generator], Array]:
     """Return a function that draws tokens."""
     if isinstance(source, Mixture):
         return lambda n, rng: source.sample(n, rng)[0]
+    if isinstance(source, str):
+        raise ValueError(
+            f"`source` must be a Mixture or tokens, such as datasets.phonetic_categories(), got {source!r}"
+        )
     X = np.asarray(source)
     X = _check.tokens(X, 1 if X.ndim == 1 else None, "source")
     if not len(X):
