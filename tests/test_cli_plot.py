@@ -98,12 +98,50 @@ def test_rows_are_sampled(folder):
     ],
 )
 def test_what_is_wrong_is_said_and_nothing_is_lost(folder, arguments, code, message):
-    (folder / "x.png").write_bytes(b"as it was")
+    was = b"\x89PNG, as it was"
+    (folder / "x.png").write_bytes(was)
     result = run(*arguments)
     assert result.exit_code == code
     assert message in result.stderr
     assert "Traceback" not in result.output
-    assert (folder / "x.png").read_bytes() == b"as it was"
+    assert (folder / "x.png").read_bytes() == was
+
+
+def test_what_is_no_picture_is_not_replaced_by_one(folder):
+    for name in ("plane.png", "plane.svg", "plane.pdf"):
+        (folder / name).write_bytes((folder / "plane.safetensors").read_bytes())
+        result = run(name, "-o", name)
+        assert result.exit_code == 1
+        assert f"{name}: is not a {name[-3:].upper()} file, and is not replaced by one" in result.stderr
+        assert (folder / name).read_bytes() == (folder / "plane.safetensors").read_bytes()
+
+
+def test_names_are_words_and_not_formulas(folder):
+    save(PLANE, "odd.safetensors", feature_names=["$\\foo$", "\u6f22"])
+    result = run("odd.safetensors", "-o", "odd.svg")
+    assert result.exit_code == 0, result.stderr
+    assert "$\\foo$" in texts(folder, "odd.svg")
+    assert all(line.startswith("warning: ") for line in result.stderr.splitlines())
+
+
+def test_rows_are_those_of_the_file(folder, monkeypatch):
+    """What is handed to the display: the model's features, and rows in the model's order of columns."""
+    from streamgmm.plots import MixtureDisplay
+
+    seen = {}
+
+    def spy(estimator, X=None, **options):
+        seen.update(X=X, **options)
+        return original(estimator, X, **options)
+
+    original = MixtureDisplay.from_estimator
+    monkeypatch.setattr(MixtureDisplay, "from_estimator", spy)
+    rows = np.loadtxt("plane.csv", delimiter=",", skiprows=1)
+    np.savetxt("swapped.csv", rows[:, ::-1], delimiter=",", header="up,left", comments="")
+    assert run("plane.safetensors", "swapped.csv", "-o", "x.png").exit_code == 0
+    np.testing.assert_allclose(seen["X"], rows)
+    assert seen["marginals"] is True
+    assert seen["feature_names"] == ["left", "up"]
 
 
 def test_without_matplotlib(folder, monkeypatch):

@@ -117,8 +117,9 @@ def test_each_batch_is_from_its_mixture():
         ({"n_samples": 0}, "`n_samples` must be a positive integer, got 0"),
         ({"n_features": 1.5}, "`n_features` must be a positive integer, got 1.5"),
         ({"n_components": True}, "`n_components` must be a positive integer, got True"),
-        ({"separation": -1}, "`separation` must be finite and not negative, got -1"),
-        ({"separation": np.nan}, "`separation` must be finite and not negative"),
+        ({"separation": -1}, "`separation` must lie between 0 and 1e\\+100, got -1"),
+        ({"separation": np.nan}, "`separation` must lie between 0"),
+        ({"separation": True}, "`separation` must lie between 0"),
         ({"covariance_type": "round"}, "`covariance_type` must be one of"),
     ],
 )
@@ -145,3 +146,10 @@ def test_loaders_are_here():
     assert datasets.load_faithful().data.shape == (272, 2)
     assert datasets.load_vot().data.shape == (589, 4)
     assert datasets.load_vowels().data.shape == (1668, 5)
+
+
+def test_components_are_spread_evenly():
+    """No two means are so near by chance that the others fly apart: few units hold five components."""
+    spans = [np.ptp(make_mixture(1, 2, 5, random_state=seed)[2].means, axis=0).max() for seed in range(20)]
+    assert np.median(spans) < 18
+    assert max(spans) < 35

@@ -109,3 +109,27 @@ def test_only_streams():
 
     with pytest.raises(ValueError, match="must be an OnlineGaussianMixture"):
         follow(GaussianMixture(2), [[0.0], [1.0]])
+
+
+def test_threads_leave_the_warnings_filters_alone():
+    import threading
+    import warnings
+
+    X, _ = TRUTH.sample(400, random_state=0)
+    before = list(warnings.filters)
+
+    def work():
+        for seed in range(4):
+            follow(OnlineGaussianMixture(3, random_state=seed), X)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert warnings.filters == before
+
+
+def test_no_rows_are_refused():
+    with pytest.raises(ValueError, match="0 sample"):
+        follow(OnlineGaussianMixture(2), np.empty((0, 2)))

@@ -23,7 +23,7 @@ from streamgmm import (
     select,
 )
 from streamgmm.diagnostics import condition_numbers, marchenko_pastur_condition, trace
-from streamgmm.estimators import follow
+from streamgmm.estimators import Trail, follow
 from streamgmm.plots import (
     ComponentTraceDisplay,
     ConditionDisplay,
@@ -145,6 +145,7 @@ def test_mixture_in_the_plane():
             )
             assert to_hex(patch.get_edgecolor()) == look(k).color
         assert display.labels_[k].get_text() == str(k)
+        assert display.labels_[k].get_color() == look(k).color
         np.testing.assert_allclose(display.labels_[k].get_position(), FULL.means[k])
     np.testing.assert_array_equal(display.rows_.get_offsets(), X)
     assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("left", "up")
@@ -174,6 +175,12 @@ def test_marginals():
     np.testing.assert_allclose(total.get_xdata(), expected)
     assert top.get_xlim() == display.ax_.get_xlim()
     assert right.get_ylim() == display.ax_.get_ylim()
+    for feature, limits in enumerate((display.ax_.get_xlim(), display.ax_.get_ylim())):
+        assert limits[0] < X[:, feature].min()
+        assert limits[1] > X[:, feature].max()
+    box = display.ax_.get_window_extent()
+    assert top.get_window_extent().y0 >= box.y1
+    assert right.get_window_extent().x0 >= box.x1
 
 
 @pytest.mark.parametrize("covariance_type", covariance.names())
@@ -190,11 +197,14 @@ def test_one_feature(covariance_type):
         assert line.get_color() == look(k).color
         total = total + expected
         at, height = display.labels_[k].get_position()
-        assert abs(at - mixture.means[k, 0]) < 0.1 * np.sqrt(variances[k])
+        assert at == mixture.means[k, 0]
+        assert display.labels_[k].get_color() == look(k).color
         np.testing.assert_allclose(height, expected.max())
     np.testing.assert_allclose(display.lines_[-1].get_ydata(), total)
-    area = sum(patch.get_height() * patch.get_width() for patch in display.ax_.patches)
-    np.testing.assert_allclose(area, 1.0)  # the histogram is a density too
+    [stairs] = display.ax_.patches
+    heights, edges, _ = stairs.get_data()
+    np.testing.assert_allclose(np.sum(heights * np.diff(edges)), 1.0)  # the histogram is a density too
+    np.testing.assert_allclose(heights * np.diff(edges) * 400, np.histogram(X, edges)[0])
     assert display.ax_.get_ylabel() == "density"
 
 
@@ -227,7 +237,9 @@ def test_many_rows_are_sampled():
     display = MixtureDisplay.from_estimator(FULL, X, max_rows=300)
     offsets = np.asarray(display.rows_.get_offsets())
     assert offsets.shape == (300, 2)
-    assert {tuple(row) for row in offsets} <= {tuple(row) for row in X}
+    places = [int(np.flatnonzero((row == X).all(axis=1))[0]) for row in offsets]
+    assert (np.diff(places) > 0).all()
+    assert np.histogram(places, 5, (0, 5000))[0].min() > 30  # from everywhere, not the first
 
 
 def test_given_axes_are_used():
@@ -261,6 +273,30 @@ def test_given_axes_are_used():
         (lambda: ComponentTraceDisplay.from_trail(RUN, parameters="sd"), "`parameters` must be among"),
         (lambda: ComponentTraceDisplay.from_trail(RUN, components=[3]), "lie between 0 and 0"),
         (lambda: ComponentTraceDisplay.from_estimator(GaussianMixture(2), FOUR), "OnlineGaussianMixture"),
+        (lambda: ComponentTraceDisplay.from_trail(RUN, components=[True]), "must be distinct"),
+        (lambda: ComponentTraceDisplay.from_trail(Trail(np.empty(0), ())), "hold a snapshot, got none"),
+        (
+            lambda: ComponentTraceDisplay.from_estimator(OnlineGaussianMixture(2), np.empty((0, 1))),
+            "0 sample",
+        ),
+        (
+            lambda: MixtureDisplay.from_estimator(FULL, [[0.0, 0.0]], max_rows=0),
+            "`max_rows` must be a positive",
+        ),
+        (
+            lambda: MixtureDisplay.from_estimator(FULL, [[0.0, 0.0]], max_rows=2.5),
+            "`max_rows` must be a positive",
+        ),
+        (lambda: MixtureDisplay.from_estimator(FULL, features=1.0), "`features` must be integers"),
+        (lambda: MixtureDisplay.from_estimator(FULL, coverage="0.5"), "`coverage` must lie between"),
+        (lambda: MixtureDisplay.from_estimator(FULL, ax="here"), "`ax` must be matplotlib Axes"),
+        (lambda: MixtureDisplay(FULL, np.zeros((4, 3))), "must have shape"),
+        (lambda: PairDisplay(FULL, np.zeros((4, 3))), "must have shape"),
+        (
+            lambda: SelectionDisplay.from_estimator(OnlineGaussianMixture(2), FOUR),
+            "streamgmm's GaussianMixture",
+        ),
+        (lambda: LikelihoodDisplay({"_a": RUN}), "must not begin with '_'"),
         (lambda: LikelihoodDisplay({}), "at least one"),
         (lambda: LikelihoodDisplay.from_estimator(GaussianMixture(2), FOUR), "must learn from a stream"),
         (lambda: LikelihoodDisplay.from_estimator(OnlineGaussianMixture(1), FOUR), "kept for the start"),
@@ -362,6 +398,9 @@ def test_trace_shows_what_was_learned():
             np.testing.assert_array_equal(line.get_xdata(), trail.rows)
             np.testing.assert_allclose(line.get_ydata()[-1], end[k])
             assert line.get_color() == look(k).color
+        for k, text in enumerate(lines[0].axes.texts):
+            np.testing.assert_allclose(text.get_position(), (6000, end[k]))
+    assert all(axes.get_xlim() == display.ax_[0].get_xlim() for axes in display.ax_)
     assert display.ax_[0].get_xscale() == "log"
     assert display.ax_[-1].get_xlabel() == "rows seen"
 
@@ -505,11 +544,13 @@ def test_conditions(covariance_type):
     display = draw(ConditionDisplay.from_estimator(mixture, X))
     nk = mixture.responsibilities(X).sum(axis=0)
     nk = np.full(3, 500.0) if covariance_type == "tied" else nk
+    assert len(display.points_) == (1 if covariance_type == "tied" else 3)
     for k, point in enumerate(display.points_):
+        assert point.get_markersize() > 5
         np.testing.assert_allclose(point.get_xdata()[0], nk[k])
         np.testing.assert_allclose(point.get_ydata()[0], condition_numbers(mixture)[k])
         assert to_hex(point.get_color()) == look(k).color
-        assert display.labels_[k].get_text() == str(k)
+        assert display.labels_[k].get_text() == ("all" if covariance_type == "tied" else str(k))
     x, y = display.line_.get_data()
     np.testing.assert_allclose(y, [marchenko_pastur_condition(n, 5) for n in x])
     assert x.min() < 6
@@ -588,3 +629,85 @@ def test_likelihood_has_no_short_last_block():
     x, y = display.lines_["a"].get_data()
     assert x[-1] == rows[-1]
     assert 0 < y[-1] < 1
+
+
+@pytest.mark.parametrize("display", [MixtureDisplay, PairDisplay, ResponsibilityDisplay, ConditionDisplay])
+def test_columns_in_another_order_are_refused(display):
+    frame = pd.DataFrame(FULL.sample(200, random_state=0)[0], columns=["a", "b"])
+    model = GaussianMixture(2, random_state=0).fit(frame)
+    with pytest.raises(ValueError, match="same order"):
+        display.from_estimator(model, frame[["b", "a"]])
+
+
+def test_a_bad_row_is_found_whether_it_is_drawn_or_not():
+    X = FULL.sample(5000, random_state=0)[0]
+    X[3000, 1] = np.nan
+    for max_rows in (50, 4999):
+        with pytest.raises(ValueError, match="got nan in row 3000"):
+            MixtureDisplay.from_estimator(FULL, X, max_rows=max_rows)
+
+
+def test_names_are_words_and_not_formulas():
+    names = ["$\\foo$", "a" * 300]
+    for display in (
+        MixtureDisplay.from_estimator(FULL, feature_names=names, marginals=True),
+        PairDisplay.from_estimator(FULL, feature_names=names),
+        ResponsibilityDisplay.from_estimator(FULL, FULL.sample(50)[0], feature_names=names),
+        ComponentTraceDisplay.from_estimator(
+            OnlineGaussianMixture(1), FULL.sample(50)[0], feature_names=names
+        ),
+    ):
+        draw(display)
+    assert (
+        ResponsibilityDisplay.from_estimator(FULL, [[0.0, 0.0]], feature_names=names).ax_.get_xlabel()
+        == names[0]
+    )
+    draw(LikelihoodDisplay.from_estimators({"$\\foo$": RUN, "b": RUN}))
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.where(np.arange(200) % 2, 0.1 + 0.2, 0.3),
+        np.full(200, 1.7e18),
+        np.ones(200),
+        1e6 + np.arange(200) % 7,
+    ],
+    ids=["neighbors", "nanoseconds", "identical", "far"],
+)
+def test_columns_that_hardly_vary_are_drawn(x):
+    rows = np.column_stack([np.random.default_rng(0).normal(size=200), x])
+    spread = max(float(x.std()), 1e-3)
+    mixture = Mixture([1.0], [rows.mean(axis=0)], [[1.0, spread**2]], "diag")
+    display = draw(MixtureDisplay.from_estimator(mixture, rows, marginals=True))
+    low, high = display.ax_.get_ylim()
+    assert low < x.min() <= x.max() < high
+    draw(PairDisplay.from_estimator(mixture, rows))
+    line = draw(MixtureDisplay.from_estimator(mixture, rows, features=1))
+    assert line.ax_.get_ylim()[1] < 4 * max(line.lines_[-1].get_ydata())  # bars do not flatten it
+
+
+def test_components_without_weight_take_no_room():
+    X = np.random.default_rng(0).normal(size=(100, 2))
+    mixture = Mixture([1.0, 0.0], [[0.0, 0.0], [1000.0, 1000.0]], [1.0, 1.0], "spherical")
+    for axes in (
+        MixtureDisplay.from_estimator(mixture, X).ax_,
+        PairDisplay.from_estimator(mixture, X).axes_[1, 0],
+        MixtureDisplay.from_estimator(mixture, X, features=0).ax_,
+    ):
+        assert axes.get_xlim()[1] < 10
+
+
+def test_the_power_of_ten_is_not_behind_a_marginal():
+    X = FULL.sample(300, random_state=0)[0] + 1e6
+    mixture = GaussianMixture(2, random_state=0).fit(X).to_mixture()
+    display = draw(MixtureDisplay.from_estimator(mixture, X, marginals=True))
+    offset = display.ax_.yaxis.get_offset_text()
+    assert offset.get_text()
+    assert offset.get_window_extent().y1 <= display.marginal_axes_[0].get_window_extent().y0
+
+
+def test_contours_are_solid_whatever_the_units():
+    mixture = Mixture([0.5, 0.5], [[0.0, 0.0], [5.0, 5.0]], [0.02, 1.0], "spherical")
+    display = MixtureDisplay.from_estimator(mixture, contours=True, coverage=(0.2, 0.5, 0.95))
+    assert all(dashes is None for _, dashes in display.contours_.get_linestyles())

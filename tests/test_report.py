@@ -20,9 +20,10 @@ from streamgmm.cli.app import streamgmm
 from streamgmm.estimators import Trail
 from streamgmm.persistence import ModelFileError
 from streamgmm.plots._colors import look
+from streamgmm.plots._density import reach
 from streamgmm.plots._geometry import outlines
-from streamgmm.report import Report, Summary, Watch, write, write_report
-from streamgmm.report._drawing import COVERAGES, numbers, reach
+from streamgmm.report import Report, Summary, Watch, _figures, write, write_report
+from streamgmm.report._drawing import COVERAGES, TRIM, drawn, numbers
 
 pytest.importorskip("plotly")
 
@@ -364,7 +365,7 @@ def test_write_report_learns_with_a_clone(tmp_path, X):
     assert reader.items[0] == "Mine <3"
     assert reader.tables[1][0][2:] == ["left", "right"]
     assert ["max epochs", "2"] in reader.tables[2]
-    with pytest.raises(ValueError, match="`feature_names` must be 2 names, got 1"):
+    with pytest.raises(ValueError, match="`feature_names` must hold 2 names"):
         write_report(tmp_path / "no.html", estimator, X, feature_names=["x"])
     assert not (tmp_path / "no.html").exists()
 
@@ -497,8 +498,8 @@ def test_rows_near_the_largest_number_have_no_deviation():
 
 def test_a_glitch_does_not_stretch_an_axis_but_a_cluster_does():
     mixture = Mixture([0.5, 0.5], [[0.0], [100.0]], [[[1.0]], [[1.0]]])
-    assert reach(np.append(np.linspace(-1, 1, 999), 1e6), mixture)[1] < 200
-    assert reach(np.linspace(-1, 1, 999), mixture)[1] > 102
+    assert reach(np.append(np.linspace(-1, 1, 999), 1e6), mixture, TRIM)[1] < 200
+    assert reach(np.linspace(-1, 1, 999), mixture, TRIM)[1] > 102
     low, high = reach(np.full(5, 3.0), Mixture([1.0], [[3.0]], [[[1e-12]]]))
     assert low < 3.0 < high
 
@@ -515,3 +516,50 @@ def test_numbers_are_as_exact_as_a_screen(span):
     values = np.linspace(-0.5, 0.5, 11) * span
     np.testing.assert_allclose(np.array(numbers(values, span), dtype=float), values, atol=span / 2000)
     assert numbers([np.inf, np.nan], span) == [None, None]
+
+
+def test_each_pane_shows_its_pair_of_features():
+    """Rows and numbers of the pane in row i and column j: feature j to the right, feature i upward."""
+    X, _, _ = datasets.make_mixture(400, 3, 2, random_state=0)
+    model = OnlineGaussianMixture(2, random_state=0)
+    report = report_of(model, Watch().learn(model, X, X), names=("a", "b", "c"))
+    spec = _figures.mixture_figure(report).spec
+    for i in range(3):
+        for j in range(i + 1):
+            name = str(3 * i + j + 1)
+            traces = [trace for trace in spec["data"] if trace["xaxis"] == f"x{name}"]
+            x = spec["layout"][f"xaxis{name}"]
+            assert x["range"][0] < X[:, j].min() < X[:, j].max() < x["range"][1]
+            if i == j:
+                bars = traces[0]
+                area = sum(bars["y"]) * bars["width"]
+                np.testing.assert_allclose(area, 1.0, rtol=0.01)  # a density, in few digits
+                continue
+            np.testing.assert_allclose(traces[0]["x"], X[:, j], atol=0.02)
+            np.testing.assert_allclose(traces[0]["y"], X[:, i], atol=0.02)
+            np.testing.assert_allclose(traces[-1]["x"], report.mixture.means[:, j], atol=0.02)
+            np.testing.assert_allclose(traces[-1]["y"], report.mixture.means[:, i], atol=0.02)
+
+
+def test_the_heaviest_components_are_drawn():
+    weights = np.arange(1.0, 61.0)
+    mixture = Mixture(weights / weights.sum(), np.zeros((60, 1)), np.ones(60), "spherical")
+    assert drawn(mixture) == list(range(10, 60))
+
+
+def test_the_running_mean_is_of_the_last_values():
+    values = np.random.default_rng(0).normal(size=50)
+    expected = [values[max(0, end - 7) : end].mean() for end in range(1, 51)]
+    np.testing.assert_allclose(_figures._running_mean(values, 7), expected)
+
+
+def test_captions_count_the_rows(X, tmp_path):
+    write_report(tmp_path / "r.html", OnlineGaussianMixture(2, random_state=0), X[:1500])
+    assert "Points: all 1,500 rows." in (tmp_path / "r.html").read_text()
+    write_report(tmp_path / "r.html", OnlineGaussianMixture(2, random_state=0), np.vstack([X, X])[:2500])
+    assert "Points: 2,000 of the 2,500 rows, chosen at random." in (tmp_path / "r.html").read_text()
+
+
+def test_a_title_that_is_no_text_is_written(tmp_path, X):
+    write_report(tmp_path / "r.html", OnlineGaussianMixture(2, random_state=0), X, title="bad\udcff")
+    assert "bad?" in (tmp_path / "r.html").read_text()

@@ -73,7 +73,7 @@ def streamgmm() -> None:
     """Gaussian mixtures that learn from a stream.
 
     FILES are .csv, .tsv, .ndjson or .jsonl (each also with .gz), .parquet, .arrow, .feather or .npy; globs;
-    or - for standard input. Data goes to standard output, everything else to standard error.
+    or - for standard input. Results go to standard output, all else to standard error.
 
     \b
     Examples:

@@ -67,7 +67,8 @@ _LARGEST_SEED = 2**32 - 1
 @click.option(
     "--report",
     type=click.Path(),
-    help="An HTML file to write, with the data, the mixture and how it was learned in tables and pictures.",
+    help="An HTML file to write, with the data, the mixture and how it was learned in tables and pictures. "
+    "It takes some twenty fits of the first rows, which many components make slow.",
 )
 @_options.as_json
 @click.pass_context

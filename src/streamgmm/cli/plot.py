@@ -9,7 +9,7 @@ import click
 
 from . import _options
 from ._figures import new_figure
-from ._output import feature_names, write_lines
+from ._output import feature_names, warnings_as_lines, write_lines
 from ._rows import open_for_model, progress
 
 if TYPE_CHECKING:
@@ -44,20 +44,36 @@ def plot(
         raise click.UsageError(f"--output must end in {', '.join(SUFFIXES)}, got {output!r}")
     if columns is not None and not files:
         raise click.UsageError("--columns chooses columns of FILES, but there are none")
-    from streamgmm.persistence import read, require_writable, write_whole
+    from streamgmm.persistence import read, write_whole
     from streamgmm.plots._inputs import require_matplotlib
 
     require_matplotlib("pictures")
 
-    require_writable(output)
+    _require_replaceable(output)
     loaded = read(model)
     names = feature_names(loaded.mixture, loaded.metadata["feature_names"])
     wanted = range(min(8, len(names))) if features is None else [_index(name, names) for name in features]
     figure = new_figure()
-    X = _rows(loaded, files, columns) if files else None
-    _draw(loaded, X, list(wanted), list(names), figure)
-    write_whole(output, _bytes(figure, Path(output).suffix.lower()))
+    with warnings_as_lines():
+        X = _rows(loaded, files, columns) if files else None
+        _draw(loaded, X, list(wanted), list(names), figure)
+        picture = _bytes(figure, Path(output).suffix.lower())
+    write_whole(output, picture)
     write_lines([f"written to {output}"])
+
+
+def _require_replaceable(output: str) -> None:
+    """Raise before any row is read if the picture cannot be written, or would replace what is not one."""
+    from streamgmm.persistence import ModelFileError, require_writable
+
+    suffix = Path(output).suffix.lower()
+    try:
+        with open(require_writable(output), "rb") as file:
+            head = file.read(16).lstrip()
+    except FileNotFoundError:
+        return
+    if head and not head.startswith(_BEGINNINGS[suffix]):
+        raise ModelFileError(f"{output}: is not a {suffix[1:].upper()} file, and is not replaced by one")
 
 
 def _index(name: str, names: tuple[str, ...]) -> int:
@@ -102,6 +118,7 @@ def _bytes(figure: Any, suffix: str) -> bytes:
     return stream.getvalue()
 
 
+_BEGINNINGS = {".png": (b"\x89PNG",), ".svg": (b"<?xml", b"<svg"), ".pdf": (b"%PDF",)}
 # The same model and rows give the same file.
 _WITHOUT_DATE: dict[str, dict[str, None]] = {
     ".png": {},

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from streamgmm import covariance
-from streamgmm.mixture import Mixture
+from streamgmm.mixture import Mixture, mixture_of
 from streamgmm.statistics import Array
 
 Labels = np.ndarray[Any, np.dtype[np.intp]]
@@ -19,6 +19,7 @@ Seed = int | np.random.Generator | None
 DRIFTS = (None, "abrupt", "gradual")
 _DEVIATIONS = (0.5, 1.5)
 _TRIES = 20
+_MOST_SEPARATED = 1e100
 
 
 def make_mixture(
@@ -152,6 +153,7 @@ def separation(mixture: Mixture) -> float:
     >>> separation(Mixture([0.5, 0.5], [[0.0] * 4, [3.0] * 4], [1.0, 4.0], "spherical"))
     1.5
     """
+    mixture = mixture_of(mixture, "mixture")
     return float(_separations(mixture.means, mixture.kernel_factor()).min())
 
 
@@ -169,8 +171,9 @@ def _random_mixture(
 ) -> Mixture:
     _require_count("n_features", n_features)
     _require_count("n_components", n_components)
-    if not isinstance(separation, Real) or not (np.isfinite(separation) and separation >= 0):
-        raise ValueError(f"`separation` must be finite and not negative, got {separation!r}")
+    is_number = isinstance(separation, Real) and not isinstance(separation, bool)
+    if not is_number or not 0 <= separation <= _MOST_SEPARATED:
+        raise ValueError(f"`separation` must lie between 0 and {_MOST_SEPARATED:g}, got {separation!r}")
     kind = covariance.get(covariance_type)
     log_weights = rng.uniform(0, np.log(2), n_components)
     log_weights -= np.logaddexp.reduce(log_weights)

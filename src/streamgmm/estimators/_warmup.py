@@ -101,6 +101,12 @@ class WarmUp:
 
         For a rule that starts cold, a mixture of the rows' scale, as no iteration of EM.
         """
+        result = self.fitted()
+        self._warn()
+        return result
+
+    def fitted(self) -> BatchResult:
+        """Return the same, made anew and without a warning."""
         if self.shortage:
             raise NotFittedError(self.shortage)
         settings = self.settings
@@ -119,7 +125,7 @@ class WarmUp:
         )
         few = len(self.X) < 10 * (self.X.shape[1] + 1) * settings.n_components
         options = self._options("weak") if few and settings.prior is None else self.options
-        result = fit_em(
+        return fit_em(
             start,
             self.X,
             self.weights if len(self.weights) else None,
@@ -128,8 +134,6 @@ class WarmUp:
             max_iter=_MAX_ITER,
             n_threads=settings.n_threads,
         )
-        self._warn()
-        return result
 
     def _cold(self) -> BatchResult:
         settings = self.settings
@@ -145,7 +149,6 @@ class WarmUp:
         )
         weights = self.weights if len(self.weights) else None
         log_prob = start.log_prob(self.X, n_threads=settings.n_threads)
-        self._warn()
         return BatchResult(start, False, 0, [float(np.average(log_prob, weights=weights))])
 
     @property

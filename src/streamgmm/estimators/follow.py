@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -46,7 +45,8 @@ def follow(
 
     A snapshot is taken whenever the number of rows has grown by a fifth, between mini-batches: about 13 while
     it grows tenfold. The estimator learns what it would have learned without. While it keeps its first rows,
-    a snapshot is EM's fit of the rows so far, with its components matched to those of the start.
+    a snapshot is EM's fit of the rows so far, with its components matched to those of the start. So the first
+    rows cost some twenty fits instead of one, and one more for each call: give many rows at once.
 
     Parameters
     ----------
@@ -85,6 +85,8 @@ def follow(
     n_samples = _num_samples(X)
     weights = as_weights(sample_weight, n_samples)
     trail = trail or Trail(np.empty(0), ())
+    if not n_samples:
+        estimator.partial_fit(X)  # which says so
     begin = n_permuted = 0
     with estimator._all_or_nothing():
         while begin < n_samples:
@@ -130,9 +132,7 @@ def _with_snapshot(trail: Trail, estimator: OnlineGaussianMixture) -> Trail:
     if isinstance(progress.stage, WarmUp):
         if progress.stage.shortage:
             return trail
-        with warnings.catch_warnings():  # the fit is made again when somebody asks, and then it warns
-            warnings.simplefilter("ignore")
-            mixture = replace(progress.stage).result.mixture
+        mixture = progress.stage.fitted().mixture  # made again when somebody asks, and then it warns
     else:
         mixture = progress.mixture
     rows, earlier = trail.rows, trail.mixtures

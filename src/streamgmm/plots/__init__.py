@@ -1,7 +1,8 @@
 """Pictures of mixtures and of learning, by matplotlib, in scikit-learn's Display convention.
 
 Each display is made by ``from_estimator(estimator, X, *, ax=None, ...)``, can be drawn again by ``plot``, and
-keeps what it drew. A component has the same color in all pictures; color-blind readers tell the colors apart.
+keeps what it drew. A component has the same color in all pictures of a mixture; color-blind readers tell the
+colors apart.
 """
 
 from __future__ import annotations

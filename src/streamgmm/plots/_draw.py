@@ -11,10 +11,9 @@ from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
 from ._colors import ROWS, TOTAL, look
-from ._geometry import ellipses, parts
+from ._density import bars, grid, height_of, parts, reach
+from ._geometry import ellipses
 
-_GRID = 400
-_TAILS = 4.0  # standard deviations
 _LOGARITHMIC = 50.0
 
 
@@ -68,7 +67,7 @@ def label(ax: Any, x: float, y: float, k: int) -> Any:
 
 
 def densities(ax: Any, mixture: Mixture, X: Array | None, *, upright: bool = False) -> list[Any]:
-    """Draw rows of one feature as a histogram, the components' shares of the density, and their sum.
+    """Draw rows of one feature as a histogram, the components' parts of the density, and their sum.
 
     Parameters
     ----------
@@ -84,30 +83,14 @@ def densities(ax: Any, mixture: Mixture, X: Array | None, *, upright: bool = Fal
     list of Line2D
         One for each component, then the sum.
     """
-    deviations = mixture.kernel_factor()[:, 0, 0]
-    low, high = mixture.means[:, 0] - _TAILS * deviations, mixture.means[:, 0] + _TAILS * deviations
-    used = mixture.weights > 1e-4 if (mixture.weights > 1e-4).any() else mixture.weights >= 0
-    low, high = low[used].min(), high[used].max()
-    if X is not None and len(X):
-        ax.hist(
-            X,
-            bins=int(np.clip(2 * len(X) ** (1 / 3), 10, 60)),
-            density=True,
-            color="0.88",
-            orientation="horizontal" if upright else "vertical",
-            zorder=0,
-        )
-        low, high = min(low, X.min()), max(high, X.max())
-    around = np.linspace(-_TAILS, _TAILS, 81)
-    grid = np.unique(  # fine where a narrow component is
-        np.concatenate(
-            [
-                np.linspace(low, high, _GRID),
-                (mixture.means[used] + deviations[used, np.newaxis] * around).ravel(),
-            ]
-        )
-    )
-    heights = parts(mixture, grid)
+    ends, highest = reach(X, mixture), 0.0
+    if X is not None:
+        edges, tops = bars(X, ends)
+        orientation = "horizontal" if upright else "vertical"
+        ax.stairs(tops, edges, fill=True, color="0.88", orientation=orientation, zorder=0)
+        highest = float(tops.max())
+    x = grid(mixture, ends)
+    heights = parts(mixture, x)
     lines = []
     for k in range(mixture.n_components + 1):
         last = k == mixture.n_components
@@ -115,6 +98,28 @@ def densities(ax: Any, mixture: Mixture, X: Array | None, *, upright: bool = Fal
         style: dict[str, Any] = {"color": TOTAL, "linewidth": 0.9, "zorder": 2}
         if not last:
             style = {"color": look(k).color, "linestyle": look(k).dash, "linewidth": 1.6, "zorder": 3}
-        lines += ax.plot(*((y, grid) if upright else (grid, y)), **style)
-    ax.set_xlim(0, None) if upright else ax.set_ylim(0, None)
+        lines += ax.plot(*((y, x) if upright else (x, y)), **style)
+    top = height_of(mixture, ends, highest)
+    ax.set(xlim=(0, top) if upright else ends, ylim=ends if upright else (0, top))
     return lines
+
+
+def name_axes(ax: Any, x: str | None = None, y: str | None = None) -> None:
+    """Name axes by features, whose names are words even where they look like formulas.
+
+    A long name is cut, so that it does not run into its neighbor's.
+    """
+    for label, name in ((ax.xaxis.label, x), (ax.yaxis.label, y)):
+        if name is not None:
+            label.set(text=clipped(name), parse_math=False)
+
+
+def clipped(name: str, longest: int = 32) -> str:
+    """Return a text that is not longer than this.
+
+    Examples
+    --------
+    >>> clipped("voice onset time", 10)
+    'voice o...'
+    """
+    return name if len(name) <= longest else name[: longest - 3] + "..."

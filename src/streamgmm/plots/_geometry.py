@@ -1,4 +1,4 @@
-"""Where a mixture is drawn: ellipses that hold a share of a component's rows, and parts of a density."""
+"""Ellipses that hold a given share of a component's rows."""
 
 from __future__ import annotations
 
@@ -78,21 +78,6 @@ def outlines(mixture: Mixture, coverage: float, n_points: int = 49) -> Array:
     circle = radius * np.column_stack([np.cos(angle), np.sin(angle)])
     lines: Array = mixture.means[:, np.newaxis] + circle @ np.swapaxes(_factors(mixture), 1, 2)
     return lines
-
-
-def parts(mixture: Mixture, x: Array) -> Array:
-    """Return each component's part of the density of one feature: (n_points, n_components) at points x.
-
-    Examples
-    --------
-    >>> from streamgmm import Mixture
-    >>> mixture = Mixture([0.25, 0.75], [[0.0], [100.0]], [1.0, 4.0], "spherical")
-    >>> parts(mixture, np.array([0.0, 100.0])).round(3)
-    array([[0.1 , 0.  ],
-           [0.  , 0.15]])
-    """
-    rows = x[:, np.newaxis]
-    return np.array(mixture.responsibilities(rows) * np.exp(mixture.log_prob(rows))[:, np.newaxis])
 
 
 def _factors(mixture: Mixture) -> Array:

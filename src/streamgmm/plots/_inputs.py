@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.utils.validation import _check_feature_names
 
 from streamgmm.algebra import checked_features
 from streamgmm.mixture import Mixture, mixture_of
@@ -53,8 +55,15 @@ def subject(
     mixture = mixture_of(estimator, "estimator")
     names = names_of(feature_names, estimator, X, mixture.n_features)
     chosen = features_of(features, names, range(min(most, mixture.n_features)))
+    require_columns(estimator, X)
     rows = None if X is None else rows_of(X, mixture.n_features, max_rows)
     return Subject(mixture, rows, chosen, [names[a] for a in chosen])
+
+
+def require_columns(estimator: Any, X: Any) -> None:
+    """Raise ValueError if a frame's columns are not those that an estimator was fitted to, in their order."""
+    if hasattr(estimator, "feature_names_in_") and hasattr(X, "columns"):
+        _check_feature_names(estimator, X, reset=False)
 
 
 def rows_of(X: Any, n_features: int, max_rows: int) -> Array:
@@ -65,12 +74,14 @@ def rows_of(X: Any, n_features: int, max_rows: int) -> Array:
     ValueError
         If there are none, they are not numbers, not finite, or have another number of features.
     """
+    if not isinstance(max_rows, Integral) or isinstance(max_rows, bool) or max_rows < 1:
+        raise ValueError(f"`max_rows` must be a positive integer, got {max_rows!r}")
     X = as_rows(X, n_features)
     if not len(X):
         raise ValueError("`X` must hold at least one row, got none")
+    require_finite(X)
     if len(X) > max_rows:
         X = X[np.sort(np.random.default_rng(0).choice(len(X), max_rows, replace=False))]
-    require_finite(X)
     return np.asarray(X, dtype=np.float64)
 
 
@@ -103,7 +114,7 @@ def features_of(features: Any, names: Sequence[str], default: Sequence[int]) -> 
     """
     if features is None:
         return list(default)
-    wanted = [features] if isinstance(features, str | int | np.integer) else list(features)
+    wanted = [features] if isinstance(features, str) or not np.iterable(features) else list(features)
     for name in wanted:
         if isinstance(name, str) and name not in names:
             raise ValueError(f"`features` must be among {', '.join(names)}, got {name!r}")
@@ -118,8 +129,13 @@ def checked_coverage(coverage: Any) -> tuple[float, ...]:
     ValueError
         If one is not between 0 and 1.
     """
-    shares = np.atleast_1d(np.asarray(coverage, dtype=np.float64))
-    if shares.ndim != 1 or not len(shares) or not ((shares > 0) & (shares < 1)).all():
+    shares = np.atleast_1d(np.asarray(coverage))
+    if (
+        shares.dtype.kind not in "fi"
+        or shares.ndim != 1
+        or not len(shares)
+        or not ((shares > 0) & (shares < 1)).all()
+    ):
         raise ValueError(f"`coverage` must lie between 0 and 1, exclusive, got {coverage!r}")
     return tuple(sorted((float(share) for share in shares), reverse=True))
 
@@ -134,7 +150,7 @@ def axes_for(ax: Any, figsize: tuple[float, float] = COLUMN) -> Any:
     """Return the axes given, or those of a new figure."""
     require_matplotlib()
     if ax is not None:
-        return ax
+        return _checked_axes(ax)
     import matplotlib.pyplot as plt
 
     return plt.subplots(figsize=figsize, layout="constrained")[1]
@@ -154,8 +170,16 @@ def panels(ax: Any, n_rows: int, n_columns: int, figsize: tuple[float, float]) -
 
         figure = plt.figure(figsize=figsize, layout="constrained")
         return figure, figure.add_gridspec(n_rows, n_columns)
-    place = ax.get_subplotspec()
+    place = _checked_axes(ax).get_subplotspec()
     if place is None:
         raise ValueError("`ax` must come from subplots, to be divided into panels; got axes placed by hand")
     ax.set_axis_off()
     return ax.figure, place.subgridspec(n_rows, n_columns)
+
+
+def _checked_axes(ax: Any) -> Any:
+    from matplotlib.axes import Axes
+
+    if not isinstance(ax, Axes) or ax.name != "rectilinear":
+        raise ValueError(f"`ax` must be matplotlib Axes of a plane, got {type(ax).__name__}")
+    return ax

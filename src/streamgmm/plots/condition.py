@@ -13,9 +13,10 @@ from streamgmm.sweep import e_step
 
 from . import _draw
 from ._colors import ROWS, look
-from ._inputs import axes_for
+from ._inputs import axes_for, require_columns
 
 _MOST = 1e16
+_SHORT = 50.0  # an axis
 
 
 class ConditionDisplay:
@@ -36,7 +37,7 @@ class ConditionDisplay:
     ----------
     ax_, figure_ : matplotlib Axes and Figure
     points_ : list of matplotlib Line2D
-        One for each component.
+        One for each component, or one for all if they share a covariance.
     line_ : matplotlib Line2D
         Of Marchenko and Pastur.
     labels_ : list of matplotlib Text
@@ -81,6 +82,7 @@ class ConditionDisplay:
             If the rows do not fit the mixture.
         """
         mixture = mixture_of(estimator, "estimator")
+        require_columns(estimator, X)
         rows = e_step(mixture, X, sample_weight).nk
         if mixture.covariance_type == "tied":
             rows = np.full(len(rows), rows.sum())
@@ -111,12 +113,19 @@ class ConditionDisplay:
         self.points_: list[Any] = []
         self.labels_: list[Any] = []
         heights = np.clip(self.condition_numbers, 1.0, _MOST)
+        shared = len(heights) > 1 and bool(np.ptp(heights) == np.ptp(counted) == 0)
         for k, (n, height) in enumerate(zip(counted, heights, strict=True)):
+            if k and shared:
+                continue
             self.points_ += self.ax_.plot(n, height, "o", color=look(k).color, markersize=13, alpha=0.35)
             self.labels_.append(_draw.label(self.ax_, n, height, k))
+        if shared:
+            self.labels_[0].set_text("all")
         self.ax_.set(xscale="log", yscale="log", ylim=(0.8, max(100.0, 3 * heights.max())))
         self.ax_.set(xlabel="effective rows", ylabel="condition number")
-        self.ax_.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))  # of one decade three, not ten
+        low, high = self.ax_.get_xlim()
+        few = (1.0, 2.0, 5.0) if high < _SHORT * low else (1.0,)  # else labels overlap, or there is only one
+        self.ax_.xaxis.set_major_locator(LogLocator(subs=few))
         self.ax_.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         self.ax_.xaxis.set_minor_formatter(NullFormatter())
         self.ax_.legend()

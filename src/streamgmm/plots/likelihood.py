@@ -65,6 +65,9 @@ class LikelihoodDisplay:
     def __init__(self, curves: Mapping[str, Curve]) -> None:
         if not curves:
             raise ValueError("`curves` must hold at least one learner's, got none")
+        hidden = [name for name in curves if str(name).startswith("_")]
+        if hidden:
+            raise ValueError(f"names must not begin with '_', which legends leave out, got {hidden}")
         self.curves = dict(curves)
 
     @classmethod
@@ -158,7 +161,8 @@ class LikelihoodDisplay:
         _draw.rows_seen(self.ax_, np.concatenate([curve.rows for curve in self.curves.values()]))
         self.ax_.set_ylabel("log-likelihood (nats a row)")
         if len(self.ax_.get_legend_handles_labels()[0]) > 1:
-            self.ax_.legend()
+            for text in self.ax_.legend().get_texts():
+                text.set_parse_math(False)
         return self
 
 

@@ -12,7 +12,8 @@ from streamgmm.statistics import Array
 
 from . import _draw
 from ._colors import TOTAL
-from ._inputs import MAX_ROWS, axes_for, checked_coverage, names_of, subject
+from ._density import peaks, reach
+from ._inputs import MAX_ROWS, axes_for, checked_coverage, names_of, rows_of, subject
 
 _MESH = 120
 
@@ -66,7 +67,7 @@ class MixtureDisplay:
                 "a PairDisplay"
             )
         self.mixture = mixture
-        self.X = X
+        self.X = None if X is None else rows_of(X, mixture.n_features, len(X))
         self.feature_names = names_of(feature_names, None, None, mixture.n_features)
 
     @classmethod
@@ -152,21 +153,22 @@ class MixtureDisplay:
             self.rows_ = _draw.rows(self.ax_, self.X)
         self.ellipses_ = _draw.component_ellipses(self.ax_, self.mixture, shares)
         self.labels_ = [_draw.label(self.ax_, x, y, k) for k, (x, y) in enumerate(self.mixture.means)]
-        self.ax_.autoscale_view()
+        limits = (reach(None if self.X is None else self.X[:, a], self.mixture.marginal(a)) for a in range(2))
+        self.ax_.set(**dict(zip(("xlim", "ylim"), limits, strict=True)))
         if contours:
             self.contours_ = self._plot_contours(shares)
         if marginals:
             self.marginal_axes_ = self._plot_marginals()
-        self.ax_.set(xlabel=self.feature_names[0], ylabel=self.feature_names[1])
+        _draw.name_axes(self.ax_, *self.feature_names)
         return self
 
     def _plot_line(self) -> None:
         X = None if self.X is None else self.X[:, 0]
         self.lines_ = _draw.densities(self.ax_, self.mixture, X)
-        for k, line in enumerate(self.lines_[:-1]):
-            top = int(np.argmax(line.get_ydata()))
-            self.labels_.append(_draw.label(self.ax_, line.get_xdata()[top], line.get_ydata()[top], k))
-        self.ax_.set(xlabel=self.feature_names[0], ylabel="density")
+        tops = np.minimum(peaks(self.mixture), 0.95 * self.ax_.get_ylim()[1])
+        means = self.mixture.means[:, 0]
+        self.labels_ = [_draw.label(self.ax_, means[k], tops[k], k) for k in range(len(means))]
+        _draw.name_axes(self.ax_, self.feature_names[0], "density")
 
     def _plot_contours(self, shares: Sequence[float]) -> Any:
         """Lines at the densities that these shares of the mixture's own rows exceed."""
@@ -175,15 +177,18 @@ class MixtureDisplay:
         x, y = np.meshgrid(np.linspace(left, right, _MESH), np.linspace(bottom, top, _MESH))
         height = self.mixture.log_prob(np.column_stack([x.ravel(), y.ravel()])).reshape(x.shape)
         levels = np.quantile(log_prob, [1 - share for share in shares])
-        return self.ax_.contour(x, y, height, np.unique(levels), colors=TOTAL, linewidths=0.8, zorder=3)
+        return self.ax_.contour(
+            x, y, height, np.unique(levels), colors=TOTAL, linestyles="solid", linewidths=0.8, zorder=3
+        )
 
     def _plot_marginals(self) -> tuple[Any, Any]:
-        top = self.ax_.inset_axes((0.0, 1.03, 1.0, 0.22), sharex=self.ax_)
+        formatter = self.ax_.yaxis.get_major_formatter()
+        formatter.set_locs(self.ax_.get_yticks())
+        gap = 0.1 if formatter.get_offset() else 0.03  # of the axis' power of ten, which stands above it
+        top = self.ax_.inset_axes((0.0, 1.0 + gap, 1.0, 0.22), sharex=self.ax_)
         right = self.ax_.inset_axes((1.03, 0.0, 0.22, 1.0), sharey=self.ax_)
-        limits = self.ax_.get_xlim(), self.ax_.get_ylim()
         for feature, axes in enumerate((top, right)):
             X = None if self.X is None else self.X[:, feature]
             _draw.densities(axes, self.mixture.marginal(feature), X, upright=feature == 1)
             axes.set_axis_off()
-        self.ax_.set(xlim=limits[0], ylim=limits[1])
         return top, right

@@ -11,10 +11,12 @@ from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
 from . import _draw
-from ._inputs import MAX_ROWS, checked_coverage, names_of, panels, subject
+from ._density import reach
+from ._inputs import MAX_ROWS, checked_coverage, names_of, panels, rows_of, subject
 
 _PANEL = 1.7  # inches
 _MOST = 8
+_LETTERS = 18  # of a name below a panel
 
 
 class PairDisplay:
@@ -57,7 +59,7 @@ class PairDisplay:
         if mixture.n_features < 2:
             raise ValueError("`mixture` must have 2 features or more, got 1: draw a MixtureDisplay")
         self.mixture = mixture
-        self.X = X
+        self.X = None if X is None else rows_of(X, mixture.n_features, len(X))
         self.feature_names = names_of(feature_names, None, None, mixture.n_features)
 
     @classmethod
@@ -130,9 +132,9 @@ class PairDisplay:
                 self._panel(axes, i, j, shares)
                 axes.tick_params(labelbottom=i == size - 1, labelleft=j == 0 and i > 0, labelsize=8)
         for index, name in enumerate(self.feature_names):
-            self.axes_[-1, index].set_xlabel(name)
+            _draw.name_axes(self.axes_[-1, index], x=_draw.clipped(name, _LETTERS))
             if index:
-                self.axes_[index, 0].set_ylabel(name)
+                _draw.name_axes(self.axes_[index, 0], y=_draw.clipped(name, _LETTERS))
         self.figure_.align_ylabels(self.axes_[1:, 0])
         return self
 
@@ -147,4 +149,4 @@ class PairDisplay:
         self.ellipses_[i, j] = _draw.component_ellipses(axes, pair, shares)
         for k, (x, y) in enumerate(pair.means):
             _draw.label(axes, x, y, k).set_fontsize(8)
-        axes.autoscale_view()
+        axes.set_ylim(reach(None if self.X is None else self.X[:, i], self.mixture.marginal(i)))

@@ -52,6 +52,7 @@ class ResponsibilityDisplay:
     def __init__(
         self, X: Array, responsibilities: Array, *, feature_names: Sequence[str] | None = None
     ) -> None:
+        X, responsibilities = np.asarray(X), np.asarray(responsibilities)
         if X.ndim != 2 or X.shape[1] > 2 or len(X) != len(responsibilities):
             raise ValueError(
                 f"`X` must have shape ({len(responsibilities)}, 1 or 2), as many rows as `responsibilities`, "
@@ -140,7 +141,8 @@ class ResponsibilityDisplay:
             surest = np.flatnonzero(resp[:, k] >= 0.999 * resp[:, k].max())
             at = surest[len(surest) // 2]
             self.labels_.append(_draw.label(self.ax_, x[at], resp[at, k], k))
-        self.ax_.set(xlabel=self.feature_names[0], ylabel="responsibility", ylim=(-0.05, 1.08))
+        self.ax_.set_ylim(-0.05, 1.08)
+        _draw.name_axes(self.ax_, self.feature_names[0], "responsibility")
 
     def _plot_plane(self) -> None:
         from matplotlib.colors import to_rgb
@@ -152,4 +154,4 @@ class ResponsibilityDisplay:
         for k in np.flatnonzero(weight > 0):
             x, y = self.responsibilities[:, k] @ self.X / weight[k]
             self.labels_.append(_draw.label(self.ax_, x, y, int(k)))
-        self.ax_.set(xlabel=self.feature_names[0], ylabel=self.feature_names[1])
+        _draw.name_axes(self.ax_, *self.feature_names)

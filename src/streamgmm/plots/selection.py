@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from streamgmm import covariance
+from streamgmm.estimators import GaussianMixture
 from streamgmm.estimators.select import Selection, select
 
 from ._colors import look
@@ -81,6 +82,8 @@ class SelectionDisplay:
         ValueError
             As `select`.
         """
+        if not isinstance(estimator, GaussianMixture):
+            raise ValueError(f"`estimator` must be streamgmm's GaussianMixture, got {estimator!r}")
         params = estimator.get_params()
         for varied in ("n_components", "covariance_type"):
             params.pop(varied)

@@ -107,7 +107,7 @@ class ComponentTraceDisplay:
         """
         trail = follow(clone(estimator), X, sample_weight)
         if not trail.mixtures:
-            raise ValueError("`X` must hold more distinct rows than there are components")
+            raise ValueError("`X` must hold at least as many distinct rows as there are components")
         names = names_of(feature_names, None, X, trail.mixtures[0].n_features)
         return cls.from_trail(trail, feature_names=names, ax=ax, **kw)
 
@@ -130,6 +130,8 @@ class ComponentTraceDisplay:
         ComponentTraceDisplay
         """
         mixtures = trail.mixtures
+        if not mixtures:
+            raise ValueError("`trail` must hold a snapshot, got none: too few rows were learned")
         names = names_of(feature_names, None, None, mixtures[0].n_features)
         display = cls(
             trail.rows,
@@ -202,18 +204,19 @@ class ComponentTraceDisplay:
                 continue
             word = "mean" if parameter == "means" else "sd"
             values = getattr(self, parameter)
-            found += [_Panel(f"{word} of {names[a]}", values[:, :, a]) for a in chosen]
+            found += [_Panel(f"{word} of {_draw.clipped(names[a], 12)}", values[:, :, a]) for a in chosen]
         return found
 
     def _order(self, components: Sequence[int] | None) -> dict[int, int]:
         """Return which color each component in color has."""
         n_components = self.weights.shape[1]
-        chosen = range(n_components) if components is None else [int(k) for k in components]
-        if not all(0 <= k < n_components for k in chosen):
+        chosen = list(range(n_components) if components is None else components)
+        whole = all(isinstance(k, int | np.integer) and not isinstance(k, bool) for k in chosen)
+        if not whole or not all(0 <= k < n_components for k in chosen) or len(set(chosen)) < len(chosen):
             raise ValueError(
-                f"`components` must lie between 0 and {n_components - 1}, got {list(components or [])}"
+                f"`components` must be distinct and lie between 0 and {n_components - 1}, got {chosen}"
             )
-        return {k: index for index, k in enumerate(chosen)}
+        return {int(k): index for index, k in enumerate(chosen)}
 
     def _draw(self, axes: Any, panel: _Panel, order: dict[int, int]) -> list[Any]:
         lines = []
@@ -226,7 +229,7 @@ class ComponentTraceDisplay:
             if k in order:
                 _draw.label(axes, self.rows[-1], panel.values[-1, k], order[k]).set_fontsize(8)
         _draw.rows_seen(axes, self.rows)
-        axes.set_ylabel(panel.title)
+        _draw.name_axes(axes, y=panel.title)
         if panel.title == "weight":
             axes.set_ylim(0, None)
         return lines

@@ -9,7 +9,7 @@ import numpy as np
 
 from streamgmm.mixture import Mixture
 from streamgmm.plots._colors import ROWS, TOTAL, look
-from streamgmm.statistics import Array
+from streamgmm.plots._draw import clipped
 
 COVERAGES = (0.95, 0.5)
 MOST_DRAWN = 50  # components; more are an inkblot
@@ -19,8 +19,7 @@ BLACK = TOTAL
 FONT = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 _DASHES = {"solid": "solid", "dashed": "dash", "dotted": "dot", "dashdot": "dashdot"}
-_TAIL = 0.005  # of the rows on each side may lie beyond an axis if they would stretch it
-_ELLIPSE = 2.5  # standard deviations, to which the outer ellipse reaches
+TRIM = 0.005  # of the rows on each side may lie beyond an axis if they would stretch it
 _STEPS = 2000  # of an axis: what a screen shows
 
 
@@ -47,40 +46,10 @@ def text(name: str, longest: int = 40) -> str:
     return html.escape(clipped(name, longest), quote=False)
 
 
-def clipped(name: str, longest: int) -> str:
-    """Return a text that is not longer than this."""
-    return name if len(name) <= longest else name[: longest - 3] + "..."
-
-
 def drawn(mixture: Mixture) -> list[int]:
     """Return the components that pictures show: the 50 heaviest, in their order."""
     heaviest = np.argsort(-mixture.weights, kind="stable")[:MOST_DRAWN]
     return sorted(int(k) for k in heaviest)
-
-
-def reach(values: Array, mixture: Mixture) -> tuple[float, float]:
-    """Return the ends of an axis for rows and for a mixture of one feature.
-
-    It holds the ellipses of the components, and the rows, but for a few that would stretch it to more than
-    twice the width without them.
-
-    Examples
-    --------
-    >>> mixture = Mixture([1.0], [[0.0]], [[[1.0]]])
-    >>> [round(end, 2) for end in reach(np.append(np.linspace(-1, 1, 999), 1e6), mixture)]
-    [-2.75, 2.75]
-    """
-    low, high = float(values.min()), float(values.max())
-    inner = np.quantile(values, [_TAIL, 1 - _TAIL])
-    if high - low > 2 * (inner[1] - inner[0]) > 0:
-        low, high = inner
-    sds = mixture.standard_deviations[:, 0]
-    ends = mixture.means[:, :1] + np.outer(sds, [-_ELLIPSE, _ELLIPSE])
-    ends = ends[np.isfinite(ends).all(axis=1) & (mixture.weights >= 1e-3)]
-    low, high = float(min([low, *ends[:, 0]])), float(max([high, *ends[:, 1]]))
-    digits = 1e-9 * max(abs(low), abs(high))  # else float64 could not tell the ticks apart
-    margin = max(0.05 * (high - low), digits) or 0.5
-    return low - margin, high + margin
 
 
 def numbers(values: Any, span: float) -> Any:

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from streamgmm.plots._density import height_of, reach
+from streamgmm.plots._draw import clipped
 from streamgmm.statistics import Array
 
 from . import _panels
-from ._drawing import BLACK, GRAY, MOST_DRAWN, axis, clipped, layout, numbers, reach, text
+from ._drawing import BLACK, GRAY, MOST_DRAWN, TRIM, axis, layout, numbers, text
 from .record import Report, separating
 
 PAIRS = 5  # features in a matrix of pairs
@@ -49,9 +51,9 @@ def mixture_figure(report: Report) -> Figure:
 
 def _histogram(report: Report) -> Figure:
     rows, mixture = report.summary.sample[:, 0], report.mixture
-    ends = reach(rows, mixture)
+    ends = reach(rows, mixture, TRIM)
     bars, highest = _panels.histogram(rows, ends)
-    height = _panels.density_height(mixture, ends, highest)
+    height = height_of(mixture, ends, highest)
     spec = {
         "data": [bars, *_panels.curves(mixture, ends, height)],
         "layout": layout(
@@ -99,7 +101,7 @@ def _matrix(report: Report) -> Figure:
         if i == j:
             bars, highest = _panels.histogram(rows[:, features[i]], ends[i])
             one = mixture.marginal(features[i])
-            height = _panels.density_height(one, ends[i], highest)
+            height = height_of(one, ends[i], highest)
             traces = [bars, *_panels.curves(one, ends[i], height, small=True)]
             y |= {"range": (0.0, height)}
         else:
@@ -218,7 +220,7 @@ def _running_mean(values: Array, window: int) -> Array:
 def ends_of(report: Report, features: list[int]) -> list[tuple[float, float]]:
     """Return the ends of the axes of some features."""
     sample, mixture = report.summary.sample, report.mixture
-    return [reach(sample[:, feature], mixture.marginal(feature)) for feature in features]
+    return [reach(sample[:, feature], mixture.marginal(feature), TRIM) for feature in features]
 
 
 def named(report: Report, feature: int) -> str:

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from streamgmm.mixture import Mixture
-from streamgmm.plots._geometry import outlines, parts
+from streamgmm.plots._density import height_of, parts, peaks, reach
+from streamgmm.plots._geometry import outlines
 from streamgmm.statistics import Array
 
 from . import _panels
-from ._drawing import COVERAGES, axis, drawn, layout, numbers, reach, text
+from ._drawing import COVERAGES, TRIM, axis, drawn, layout, numbers, text
 from ._figures import ELLIPSES, Figure, ends_of, named
 from .record import Report, separating
 
@@ -65,9 +66,9 @@ def _axes(plane: Mixture, spans: Array, shown: list[int]) -> list[Any]:
 
 def _densities(report: Report) -> Figure:
     values, mixture = report.summary.sample[:, 0], report.mixture
-    ends = reach(values, mixture)
+    ends = reach(values, mixture, TRIM)
     bars, highest = _panels.histogram(values, ends)
-    height = _panels.density_height(mixture, ends, highest)
+    height = height_of(mixture, ends, highest)
     rows, mixtures = _frames(report)
     shown = drawn(mixture)
     spec = {
@@ -94,7 +95,7 @@ def _bell() -> dict[str, Any]:
     """Return the shape that the page moves and stretches: a Gaussian of height 1, sd by sd."""
     z = np.linspace(-_BELL, _BELL, 181)
     one = Mixture([1.0], [[0.0]], [1.0], "spherical")
-    heights = parts(one, z)[:, 0] / _panels.peaks(one)
+    heights = parts(one, z)[:, 0] / peaks(one)
     return {"ends": [-_BELL, _BELL], "heights": numbers(heights, 1.0)}
 
 
@@ -104,7 +105,7 @@ def _bells(mixture: Mixture, ends: tuple[float, float], height: float, shown: li
     columns = (
         numbers(mixture.means[shown, 0], span),
         numbers(mixture.standard_deviations[shown, 0], span / 100),
-        numbers(_panels.peaks(mixture)[shown], height),
+        numbers(peaks(mixture)[shown], height),
     )
     return [list(row) for row in zip(*columns, strict=True)]
 

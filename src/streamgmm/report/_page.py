@@ -9,8 +9,9 @@ import json
 from importlib.resources import files
 from string import Template
 
+from streamgmm.plots._draw import clipped
+
 from . import _tables
-from ._drawing import clipped
 from ._figures import Figure, curve_figure, mixture_figure
 from ._motion import motion_figure
 from .record import Report

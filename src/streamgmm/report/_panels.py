@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from streamgmm.mixture import Mixture
-from streamgmm.plots._geometry import outlines, parts
+from streamgmm.plots._density import Ends, bars, grid, parts, peaks
+from streamgmm.plots._geometry import outlines
 from streamgmm.statistics import Array
 
 from ._drawing import BLACK, COVERAGES, GRAY, INK, drawn, line, numbers, tint
 
 Trace = dict[str, Any]
-Ends = tuple[float, float]
 
 
 def scatter(rows: Array, ends: tuple[Ends, Ends], size: float = 4.0) -> Trace:
@@ -85,10 +85,7 @@ def plane(mixture: Mixture, rows: Array, ends: tuple[Ends, Ends], small: bool = 
 
 def histogram(values: Array, ends: Ends) -> tuple[Trace, float]:
     """Return a histogram of one feature as a density, and the height of its highest bar."""
-    inside = values[(values >= ends[0]) & (values <= ends[1])]
-    n_bins = int(np.clip(np.sqrt(len(values)), 10, 50))
-    counts, edges = np.histogram(inside, n_bins, ends)
-    heights = counts / (len(values) * (edges[1] - edges[0]))
+    edges, heights = bars(values, ends)
     trace = {
         "type": "bar",
         "x": numbers((edges[:-1] + edges[1:]) / 2, width(ends)),
@@ -112,39 +109,19 @@ def curves(mixture: Mixture, ends: Ends, height: float, small: bool = False) -> 
     height : float
         Of the axis of densities: where a spike goes through it, the number is at its end.
     """
-    shown, grid = drawn(mixture), density_grid(mixture, ends)
+    shown = drawn(mixture)
+    x = grid(mixture, ends, shown)
     means, sds = mixture.means[:, 0], mixture.standard_deviations[:, 0]
-    heights = parts(mixture, grid).T
+    heights = parts(mixture, x).T
     tops = np.minimum(peaks(mixture), 0.95 * height)
     traces = []
     if mixture.n_components > 1:
-        traces.append(_curve(grid, heights.sum(axis=0), ends, height, {"color": BLACK, "width": 1.2}))
+        traces.append(_curve(x, heights.sum(axis=0), ends, height, {"color": BLACK, "width": 1.2}))
     for k in shown:
-        near = np.abs(grid - means[k]) <= 4.5 * sds[k]
-        traces.append(_curve(grid[near], heights[k, near], ends, height, line(k, 1.5 if small else 2.0)))
-    x, y = numbers(means[shown], width(ends)), numbers(tops[shown], height)
-    return [*traces, badges(mixture, x, y, size=14.0 if small else 19.0)]
-
-
-def peaks(mixture: Mixture) -> Array:
-    """Return how high each component of one feature is at its mean (n_components,)."""
-    return np.diag(parts(mixture, mixture.means[:, 0]))
-
-
-def density_grid(mixture: Mixture, ends: Ends, n_points: int = 241) -> Array:
-    """Return where a density of one feature is drawn: evenly, and closer around each mean."""
-    close = np.linspace(-4.5, 4.5, 55)
-    around = mixture.means[drawn(mixture)] + mixture.standard_deviations[drawn(mixture)] * close
-    grid = np.unique(np.concatenate([np.linspace(*ends, n_points), around[np.isfinite(around)]]))
-    return grid[(grid >= ends[0]) & (grid <= ends[1])]
-
-
-def density_height(mixture: Mixture, ends: Ends, bars: float) -> float:
-    """Return how high an axis of densities is: the histogram and the mixture, but not all of a spike."""
-    grid = density_grid(mixture, ends)
-    density = parts(mixture, grid).sum(axis=1)
-    top = float(density.max()) if np.isfinite(density).all() else bars
-    return 1.12 * max(bars, min(top, 3 * bars))
+        near = np.abs(x - means[k]) <= 4.5 * sds[k]
+        traces.append(_curve(x[near], heights[k, near], ends, height, line(k, 1.5 if small else 2.0)))
+    at, up = numbers(means[shown], width(ends)), numbers(tops[shown], height)
+    return [*traces, badges(mixture, at, up, size=14.0 if small else 19.0)]
 
 
 def width(ends: Ends) -> float:

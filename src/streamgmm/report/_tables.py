@@ -8,7 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ._drawing import clipped, line
+from streamgmm.plots._draw import clipped
+
+from ._drawing import line
 from .record import Report
 
 MOST_FEATURES, MOST_CELLS = 100, 6000  # in tables

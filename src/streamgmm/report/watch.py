@@ -49,7 +49,8 @@ class Watch:
         X : array-like of shape (n_samples, n_features)
             At least one row.
         rows : array-like of shape (n_samples, n_features), optional
-            The same rows in the data's units, for the summary; None if they are in it already.
+            The same rows in the data's units, for the summary; None leaves them out of it, as on a second
+            pass.
         """
         trail = follow(estimator, X, trail=self.trail)
         return Watch(self.summary if rows is None else self.summary.add(rows), trail)

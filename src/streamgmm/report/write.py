@@ -12,6 +12,7 @@ from sklearn.base import clone
 
 from streamgmm.estimators import OnlineGaussianMixture
 from streamgmm.persistence import ModelFileError, require_writable, write_whole
+from streamgmm.plots._inputs import names_of
 
 from .record import Report
 from .watch import Watch
@@ -75,7 +76,7 @@ def write(report: Report, path: str | os.PathLike[str]) -> None:
     require_report(path)
     from ._page import page
 
-    write_whole(path, page(report).encode())
+    write_whole(path, page(report).encode(errors="replace"))  # a file's name may be no text
 
 
 def write_report(
@@ -126,6 +127,7 @@ def write_report(
     ('<!DOCTYPE html>', True)
     """
     require_report(path)
+    names = None if feature_names is None else [str(name) for name in feature_names]
     model = clone(estimator)
     with warnings.catch_warnings(record=True) as raised:
         warnings.simplefilter("always")
@@ -133,13 +135,11 @@ def write_report(
         mixture = model.to_mixture()
     for warning in raised:
         warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-    names = getattr(model, "feature_names_in_", None) if feature_names is None else feature_names
-    names = [f"x{index}" for index in range(mixture.n_features)] if names is None else names
-    if len(names) != mixture.n_features:
-        raise ValueError(f"`feature_names` must be {mixture.n_features} names, got {len(names)}")
+    names = names_of(names, model, X, mixture.n_features)
+    plural = "s" if mixture.n_components > 1 else ""
     report = Report(
-        title or f"A mixture of {mixture.n_components} Gaussians",
-        tuple(map(str, names)),
+        str(title or f"A mixture of {mixture.n_components} Gaussian{plural}"),
+        tuple(names),
         watch.summary,
         mixture,
         watch.trail,
