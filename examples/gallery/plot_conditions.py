@@ -38,8 +38,7 @@ figure, axes = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")
 for ax, (name, options) in zip(axes, ways.items(), strict=True):
     fitted = fit(X, truth, **options)
     display = ConditionDisplay.from_estimator(fitted, X, ax=ax)
-    for point, condition in zip(display.points_, condition_numbers(truth), strict=True):
-        ax.plot(point.get_xdata(), [condition], "x", color=point.get_color(), markersize=8)
+    ax.plot(display.rows, condition_numbers(truth), "x", color="black", markersize=6)
     ax.set(title=f"{name}: up to {condition_numbers(fitted).max():,.0f}", ylim=(0.8, 1e8))
 plt.show()
 
