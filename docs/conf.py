@@ -66,6 +66,7 @@ sphinx_gallery_conf = {
     "capture_repr": (),
     "min_reported_time": 1e9,
     "remove_config_comments": True,
+    "run_stale_examples": True,  # an example is drawn anew when the library changed, not only when it did
     "show_memory": False,
     "show_signature": False,
     "within_subsection_order": "FileNameSortKey",
