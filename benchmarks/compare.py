@@ -24,7 +24,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 import streamgmm
-from streamgmm import Mixture, OnlineGaussianMixture, rules
+from streamgmm import Mixture, OnlineGaussianMixture, datasets, rules
 from streamgmm.fit.stream import Learner
 from streamgmm.priors import options
 
@@ -276,12 +276,34 @@ def measure_start() -> None:
             print(f"{label:>15}: import {imported:.2f} s, first fit {fitted:.2f} s")
 
 
+def measure_report(scale: int) -> None:
+    from streamgmm.report import write_report
+
+    print("\na report of a fit: its cost beside the fit, and its size (asked: under 5 MB)")
+    for n, d, K in ((1_000_000, 2, 5), (1_000_000, 8, 10), (20_000, 5, 100)):
+        X, _, _ = datasets.make_mixture(n // scale, d, K, "full", random_state=0)
+        model = OnlineGaussianMixture(K, random_state=0)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "report.html")
+            alone, told, ratio = paired(
+                lambda model=model, X=X: OnlineGaussianMixture(**model.get_params()).partial_fit(X),
+                lambda model=model, X=X, path=path: write_report(path, model, X),
+                5,
+            )
+            size = path.stat().st_size / 1e6
+        print(
+            f"{len(X):>9,} rows, d={d}, K={K:<3}: {alone:.2f} s, with a report {told:.2f} s "
+            f"({ratio:.1f} times), {size:.2f} MB"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="a tenth of the rows")
-    parser.add_argument("--only", choices=["em", "one-row", "pass", "fit", "memory", "mapped", "start"])
+    names = ["em", "one-row", "pass", "fit", "memory", "mapped", "start", "report"]
+    parser.add_argument("--only", choices=names)
     arguments = parser.parse_args()
     scale = 10 if arguments.quick else 1
     warnings.simplefilter("ignore", ConvergenceWarning)
@@ -297,6 +319,7 @@ def main() -> None:
         "fit": lambda: compare_fit(scale),
         "mapped": lambda: measure_mapped(scale),
         "memory": lambda: measure_memory(scale),
+        "report": lambda: measure_report(scale),
     }
     for name, part in parts.items():
         if arguments.only in (None, name):
