@@ -563,3 +563,12 @@ def test_captions_count_the_rows(X, tmp_path):
 def test_a_title_that_is_no_text_is_written(tmp_path, X):
     write_report(tmp_path / "r.html", OnlineGaussianMixture(2, random_state=0), X, title="bad\udcff")
     assert "bad?" in (tmp_path / "r.html").read_text()
+
+
+@pytest.mark.parametrize("option", ["--report", "--output"])
+def test_a_dash_is_no_file(points, tmp_path, monkeypatch, option):
+    monkeypatch.chdir(tmp_path)
+    result = run("fit", points, option, "-")
+    assert result.exit_code == 2
+    assert f"{option} must name a file, got -" in result.stderr
+    assert not list(tmp_path.iterdir())

@@ -140,6 +140,9 @@ def require_replaceable(output: str) -> None:
 
 def _require_writable(output: str | None, report: str | None) -> Watch | None:
     """Raise before any row is read if what is asked for cannot be written; return what a report needs."""
+    for option, path in (("--output", output), ("--report", report)):
+        if path == STDIN:
+            raise click.UsageError(f"{option} must name a file, got {path}")
     if output is not None:
         require_replaceable(output)
     if report is None:
