@@ -16,6 +16,7 @@ from streamgmm.report._drawing import COVERAGES
 pytest.importorskip("plotly", reason="a report needs plotly")
 playwright = pytest.importorskip("playwright.sync_api", reason="a browser is driven by playwright")
 CHROMIUM = shutil.which("chromium")
+# A browser is no package of Python's, so that not every machine has one; `.ci/run` installs it.
 if CHROMIUM is None:
     pytest.skip("there is no chromium to open a report in", allow_module_level=True)
 
