@@ -12,7 +12,7 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -208,6 +208,39 @@ def require_writable(path: str | os.PathLike[str]) -> str:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ModelFileError(f"{name}: cannot be written: its folder is not writable")
     return target
+
+
+def require_replaceable(
+    path: str | os.PathLike[str], is_of_kind: Callable[[bytes], bool], kind: str, by: str = "one"
+) -> None:
+    """Raise before any work is done if a file cannot be written, or would replace one of another kind.
+
+    Parameters
+    ----------
+    path : path-like
+    is_of_kind : callable
+        Whether the first 1024 bytes of a file that is there are those of such a file. An empty file is.
+    kind : str
+        What it should be, with its article.
+    by : str, default="one"
+        What would replace it.
+
+    Raises
+    ------
+    ModelFileError
+    """
+    try:
+        with open(require_writable(path), "rb") as file:
+            head = file.read(1024)
+    except FileNotFoundError:
+        return
+    if head and not is_of_kind(head):
+        raise ModelFileError(f"{os.fspath(path)}: is not {kind}, and is not replaced by {by}")
+
+
+def is_model(head: bytes) -> bool:
+    """Return whether a file that begins so may be a model file."""
+    return head[8:9] == b"{"
 
 
 def _version() -> str:

@@ -125,17 +125,11 @@ def _settings(ctx: click.Context) -> dict[str, Any]:
     return {"command": "fit", **{name: ctx.params[name] for name in names}}
 
 
-def require_replaceable(output: str) -> None:
+def require_model_file(output: str) -> None:
     """Raise before any row is read if the model cannot be written, or would replace what is not one."""
-    from streamgmm.persistence import ModelFileError, require_writable
+    from streamgmm.persistence import is_model, require_replaceable
 
-    try:
-        with open(require_writable(output), "rb") as file:
-            head = file.read(9)
-    except FileNotFoundError:
-        return
-    if head and head[8:] != b"{":
-        raise ModelFileError(f"{output}: is not a model file, and is not replaced by one")
+    require_replaceable(output, is_model, "a model file")
 
 
 def _require_writable(output: str | None, report: str | None) -> Watch | None:
@@ -144,7 +138,7 @@ def _require_writable(output: str | None, report: str | None) -> Watch | None:
         if path == STDIN:
             raise click.UsageError(f"{option} must name a file, got {path}")
     if output is not None:
-        require_replaceable(output)
+        require_model_file(output)
     if report is None:
         return None
     from streamgmm.report import Watch, require_report

@@ -15,7 +15,7 @@ from ._rows import open_for_model, progress
 if TYPE_CHECKING:
     from streamgmm.persistence import ModelFile
 
-SUFFIXES = (".png", ".svg", ".pdf")
+_BEGINNINGS = {".png": (b"\x89PNG",), ".svg": (b"<?xml", b"<svg"), ".pdf": (b"%PDF",)}
 
 
 @click.command()
@@ -40,16 +40,17 @@ def plot(
     One feature is drawn as a density, two as ellipses that hold 50 % and 95 % of each component's rows, more
     pair by pair.
     """
-    if Path(output).suffix.lower() not in SUFFIXES:
-        raise click.UsageError(f"--output must end in {', '.join(SUFFIXES)}, got {output!r}")
+    suffix = Path(output).suffix.lower()
+    if suffix not in _BEGINNINGS:
+        raise click.UsageError(f"--output must end in {', '.join(_BEGINNINGS)}, got {output!r}")
     if columns is not None and not files:
         raise click.UsageError("--columns chooses columns of FILES, but there are none")
-    from streamgmm.persistence import read, write_whole
+    from streamgmm.persistence import read, require_replaceable, write_whole
     from streamgmm.plots._inputs import require_matplotlib
 
     require_matplotlib("pictures")
-
-    _require_replaceable(output)
+    beginnings = _BEGINNINGS[suffix]
+    require_replaceable(output, lambda head: head.startswith(beginnings), f"a {suffix[1:].upper()} file")
     loaded = read(model)
     names = feature_names(loaded.mixture, loaded.metadata["feature_names"])
     wanted = range(min(8, len(names))) if features is None else [_index(name, names) for name in features]
@@ -57,23 +58,9 @@ def plot(
     with warnings_as_lines():
         X = _rows(loaded, files, columns) if files else None
         _draw(loaded, X, list(wanted), list(names), figure)
-        picture = _bytes(figure, Path(output).suffix.lower())
+        picture = _bytes(figure, suffix)
     write_whole(output, picture)
     write_lines([f"written to {output}"])
-
-
-def _require_replaceable(output: str) -> None:
-    """Raise before any row is read if the picture cannot be written, or would replace what is not one."""
-    from streamgmm.persistence import ModelFileError, require_writable
-
-    suffix = Path(output).suffix.lower()
-    try:
-        with open(require_writable(output), "rb") as file:
-            head = file.read(16).lstrip()
-    except FileNotFoundError:
-        return
-    if head and not head.startswith(_BEGINNINGS[suffix]):
-        raise ModelFileError(f"{output}: is not a {suffix[1:].upper()} file, and is not replaced by one")
 
 
 def _index(name: str, names: tuple[str, ...]) -> int:
@@ -118,7 +105,6 @@ def _bytes(figure: Any, suffix: str) -> bytes:
     return stream.getvalue()
 
 
-_BEGINNINGS = {".png": (b"\x89PNG",), ".svg": (b"<?xml", b"<svg"), ".pdf": (b"%PDF",)}
 # The same model and rows give the same file.
 _WITHOUT_DATE: dict[str, dict[str, None]] = {
     ".png": {},

@@ -9,7 +9,7 @@ import click
 
 from . import _options
 from ._output import describe, table, to_json, warn, warnings_as_lines, write_lines
-from .fit import require_replaceable
+from .fit import require_model_file
 
 if TYPE_CHECKING:
     from streamgmm.sources import Source
@@ -91,7 +91,7 @@ def select(
     from streamgmm.sources import open_source
 
     if output is not None:
-        require_replaceable(output)
+        require_model_file(output)
     source = open_source(files, columns=columns)
     X, n_rows = _rows(source)
     is_watched = sys.stderr is not None and sys.stderr.isatty()

@@ -11,13 +11,11 @@ from typing import Any
 from sklearn.base import clone
 
 from streamgmm.estimators import OnlineGaussianMixture
-from streamgmm.persistence import ModelFileError, require_writable, write_whole
+from streamgmm.persistence import require_replaceable, write_whole
 from streamgmm.plots._inputs import names_of
 
 from .record import Report
 from .watch import Watch
-
-_HEAD = 1024
 
 
 def require_report(path: str | os.PathLike[str]) -> None:
@@ -40,13 +38,11 @@ def require_report(path: str | os.PathLike[str]) -> None:
     """
     if find_spec("plotly") is None:
         raise ImportError("a report needs plotly: pip install 'streamgmm[plot]'")
-    try:
-        with open(require_writable(path), "rb") as file:
-            head = file.read(_HEAD).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    except FileNotFoundError:
-        return
-    if head and not head.startswith((b"<!doctype html", b"<html")):
-        raise ModelFileError(f"{os.fspath(path)}: is not an HTML file, and is not replaced by a report")
+    require_replaceable(path, _is_html, "an HTML file", by="a report")
+
+
+def _is_html(head: bytes) -> bool:
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html"))
 
 
 def write(report: Report, path: str | os.PathLike[str]) -> None:
