@@ -73,8 +73,13 @@ def condition_component(
     factor = triangular(root[order])
     n = len(known)
     z = solve_triangular(factor[:n, :n], values - mean[known], lower=True)
-    log_prob = -0.5 * (z @ z + n * _LOG_2PI) - np.log(np.diag(factor)[:n]).sum()
+    log_prob = log_normal(z, np.diag(factor)[:n])
     return float(log_prob), mean[unknown] + factor[n:, :n] @ z, factor[n:, n:]
+
+
+def log_normal(z: Array, scales: Array) -> Array:
+    """Return log densities (...) of Gaussians at whitened points (..., n), for factors with these diagonals."""
+    return np.asarray(-0.5 * np.sum(np.square(z) + _LOG_2PI, axis=-1) - np.log(scales).sum(axis=-1))
 
 
 def triangular(root: Array) -> Array:
@@ -89,6 +94,14 @@ def dense(factors: Array) -> Array:
     if factors.shape[2] == factors.shape[1]:
         return np.array(factors @ np.swapaxes(factors, 1, 2))
     return np.array(np.square(factors) * np.eye(factors.shape[1]))
+
+
+def moments(weights: Array, means: Array, covariances: Array) -> tuple[Array, Array]:
+    """Return the mean and the covariance of a mixture as a whole, for covariance matrices."""
+    mean = weights @ means
+    between = means - mean
+    within = np.einsum("k,kab->ab", weights, covariances)
+    return mean, within + (weights[:, np.newaxis] * between).T @ between
 
 
 def bhattacharyya(shift: Array, first: Array, second: Array) -> Array:
@@ -141,7 +154,6 @@ def entropy_bounds(log_weights: Array, means: Array, factors: Array) -> Bounds:
         conditional - float(weights @ np.logaddexp.reduce(log_weights - distance, axis=1))
         for distance in (near, far)
     )
-    between = means - weights @ means
-    whole = np.einsum("k,kab->ab", weights, covariances) + (weights[:, np.newaxis] * between).T @ between
+    _, whole = moments(weights, means, covariances)
     gaussian = 0.5 * (np.linalg.slogdet(whole)[1] + n_features * (1 + _LOG_2PI))
     return Bounds(max(lower, conditional), min(upper, float(gaussian)))

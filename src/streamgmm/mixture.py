@@ -287,8 +287,9 @@ class Mixture:
             raise ValueError("`values` must leave at least one feature unknown, got all")
         given = _finite("values", list(values.values()))
         if not self.kind.has_matrices:  # features are independent within a component
-            log_prob = self.marginal(known)._log_components(given)
-            rest = self.marginal(unknown)
+            part, rest = self.marginal(known), self.marginal(unknown)
+            sds = part.standard_deviations
+            log_prob = algebra.log_normal((given - part.means) / sds, sds)
             means, factor = rest.means, rest.factor
         else:
             parts = [
@@ -299,7 +300,7 @@ class Mixture:
             means = np.array([part[1] for part in parts])
             factor = parts[0][2] if self.kind.pooled else np.array([part[2] for part in parts])
         log_weights = self.log_weights + log_prob
-        if not log_weights.max() > -1e299:
+        if not log_weights.max() > sweep.TOO_FAR:
             raise ValueError("the given values are too far from every component: their squares overflow")
         log_weights = log_weights - log_weights.max()  # which may be so low that a sum would be lost in it
         log_weights = log_weights - np.logaddexp.reduce(log_weights)
@@ -403,12 +404,6 @@ class Mixture:
         log_ratio = self.log_prob(X) - other.log_prob(X)
         error = float(log_ratio.std(ddof=1) / np.sqrt(len(log_ratio)))
         return algebra.Estimate(float(log_ratio.mean()), error)
-
-    def _log_components(self, x: Array) -> Array:
-        """Return log N(x; mean_k, S_k) of one row for diagonal covariances (n_components,)."""
-        deviations = self.kernel_factor()[:, :, 0]
-        z = (x - self.means) / deviations
-        return -0.5 * (z**2 + np.log(2 * np.pi)).sum(axis=1) - np.log(deviations).sum(axis=1)
 
 
 def mixture_of(model: Any, name: str = "model") -> Mixture:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .mixture import Mixture
 
 CHUNK = 65536
+TOO_FAR = -1e299  # log densities of rows whose squared distance overflows are below
 _MAX_SPANS = 64
 _NO_WEIGHTS = np.empty(0)
 
@@ -132,7 +133,7 @@ def densities(
 
     for _ in _over_spans(run, len(X), n_threads):
         pass
-    if not (log_prob > -1e299).all():
+    if not (log_prob > TOO_FAR).all():
         require_finite(X)
     return log_prob, resp
 

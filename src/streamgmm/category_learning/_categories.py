@@ -240,7 +240,7 @@ class Categories:
         """
         survivors, x = self.to_mixture(), _check.tokens(x, self._n_cues, "x")
         log_prob, posterior = sweep.densities(survivors, x, responsibilities=True, n_threads=1)
-        far = np.flatnonzero(log_prob < -1e299)
+        far = np.flatnonzero(log_prob < sweep.TOO_FAR)
         if len(far):
             raise ValueError(f"`x` is too far from every category in row {far[0]}: its square overflows")
         return posterior

@@ -16,8 +16,6 @@ from streamgmm.statistics import Array, Statistics
 
 from ._words import require_mixture
 
-_TOO_FAR = -1e299  # log densities of rows whose squared distance overflows are below
-
 
 @dataclass(frozen=True, eq=False)
 class Run:
@@ -175,7 +173,7 @@ def _learn(
 
 
 def _statistics(mixture: Mixture, X: Any, weights: Array) -> Statistics:
-    near = mixture.log_prob(X) > _TOO_FAR
+    near = mixture.log_prob(X) > sweep.TOO_FAR
     if near.all():
         return sweep.sum_rows(mixture, X, weights)
     return sweep.sum_rows(mixture, X[near], weights[near] if len(weights) else weights)

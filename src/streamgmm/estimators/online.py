@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from streamgmm import covariance, rules
+from streamgmm import algebra, covariance, rules
 from streamgmm.fit.batch import BatchResult
 from streamgmm.fit.initialize import METHODS
 from streamgmm.fit.stream import Learner
@@ -296,7 +296,8 @@ class OnlineGaussianMixture(ReadingMixin):
         model = cls(mixture.n_components, covariance_type=mixture.covariance_type, **params)
         model._validate_params()
         progress = model._begin(mixture.n_features)
-        mean, scatter = _moments(mixture)
+        matrices = algebra.dense(mixture.kernel_factor())
+        mean, scatter = algebra.moments(mixture.weights, mixture.means, matrices)
         reg_covar, prior = model.reg_covar, model.prior
         floor = 1e-6 * np.diag(scatter) if reg_covar is None else reg_covar
         if isinstance(prior, str):
@@ -432,15 +433,3 @@ class OnlineGaussianMixture(ReadingMixin):
         except BaseException:
             self.__dict__ = before
             raise
-
-
-def _moments(mixture: Mixture) -> tuple[Array, Array]:
-    """Return the mean and the covariance of the mixture as a whole."""
-    weights, factor = mixture.weights, mixture.kernel_factor()
-    mean = weights @ mixture.means
-    between = mixture.means - mean
-    if mixture.kind.has_matrices:
-        within = np.einsum("k,kab,kcb->ac", weights, factor, factor)
-    else:
-        within = np.diag(weights @ np.square(factor[:, :, 0]))
-    return mean, within + (weights[:, np.newaxis] * between).T @ between

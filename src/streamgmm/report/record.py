@@ -14,11 +14,9 @@ from streamgmm.diagnostics import explain, explain_run
 from streamgmm.estimators import Trail
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
-from streamgmm.sweep import e_step
+from streamgmm.sweep import TOO_FAR, e_step
 
 from .summary import Summary
-
-_TOO_FAR = -1e299  # log densities of rows whose squared distance overflows are below
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +84,7 @@ class Report:
 def _explain(mixture: Mixture, summary: Summary) -> list[str]:
     """Judge the mixture by the sample, as if it were all rows."""
     sample = summary.sample
-    near = mixture.log_prob(sample) > _TOO_FAR
+    near = mixture.log_prob(sample) > TOO_FAR
     if not near.any():
         return [
             "No row has a density under the mixture: the run diverged, or the rows are too far apart for "
