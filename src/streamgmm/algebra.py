@@ -78,7 +78,7 @@ def condition_component(
 
 
 def log_normal(z: Array, scales: Array) -> Array:
-    """Return log densities (...) of Gaussians at whitened points (..., n), for factors with these diagonals."""
+    """Return log densities (...) of Gaussians at whitened points (..., n); factors have these diagonals."""
     return np.asarray(-0.5 * np.sum(np.square(z) + _LOG_2PI, axis=-1) - np.log(scales).sum(axis=-1))
 
 
