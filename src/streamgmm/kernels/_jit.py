@@ -3,8 +3,10 @@
 Every compiled function releases the GIL and is cached on disk. ``parallel=True`` is never used: threads come
 from running these functions on spans of rows in a thread pool (see `streamgmm.sweep`).
 
-The loop that learns takes a rule's update as a first-class function (`pointer`): numba caches that, while a
-loop that received a dispatcher would be compiled again by every process.
+A loop is written once, and compiled for each family of covariances and each rule that it meets: what they do
+differently is a `generic` function, chosen by the type of a record when the loop is compiled. Functions that
+users may bring, of which there may be many, are passed as addresses instead: a loop reads one back with the
+function that `at_address` makes.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from typing import Any, TypeVar
 
 import numba
 from numba import types
-from numba.core.typing import Signature
+from numba.extending import overload
+
+from streamgmm._numba import function_reader, jit_address
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,37 +32,7 @@ integer = types.int64
 boolean = types.boolean
 vector = types.float64[::1]
 matrix = types.float64[:, ::1]
-
 cube = types.float64[:, :, ::1]
-
-# What a parameterization gives to gradient ascent (see `kernels.ascent`):
-# (k, mean_at, covariance_at, precondition, rank_one, n, s1, s2, means, scale, theta, change, scratch, j)
-DIRECTION = types.void(
-    *(integer, integer, integer, boolean, boolean, real, matrix, cube, matrix, cube),
-    *(vector, vector, cube, integer),
-)
-# (weight, nk, counts, rank_one, s1, s2, weights, means, scale, theta, change, scratch, j, precondition,
-#  direction)
-WRITE_DIRECTION = types.void(
-    *(real, vector, vector, boolean, matrix, cube, vector, matrix, cube, vector, vector, cube, integer),
-    *(boolean, types.FunctionType(DIRECTION)),
-)
-# (k, mean_at, covariance_at, theta, means, scale, scratch, j) -> whether theta is a valid mixture there
-RETRACT = types.boolean(integer, integer, integer, vector, matrix, cube, cube, integer)
-# (mean_at, covariance_at, block, theta, scratch, j)
-PROJECT = types.void(integer, integer, integer, vector, cube, integer)
-
-# (X, begin, end, weights, means, nk, s1, s2, memory, memory_2, memory_3)
-CONTROL = types.void(
-    *(matrix, integer, integer, vector, matrix, vector, matrix, cube, vector, matrix, cube),
-)
-
-# (weight, log_likelihood, step, nk, s1, s2, offset, means, scale, memory, memory_2, memory_3, options,
-#  direction, retract, project)
-UPDATE = types.void(
-    *(real, real, real, vector, matrix, cube, vector, matrix, cube, vector, matrix, cube, vector),
-    *(types.FunctionType(part) for part in (DIRECTION, RETRACT, PROJECT)),
-)
 
 
 # Kernels may slice arrays but not make them. But for ``_nrt=False`` numba would count references to every
@@ -95,31 +69,62 @@ def loop(function: F) -> F:
     return numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_EXACT)(function)
 
 
+def generic(name: str, *, fast: bool = False, inline: bool = False, nrt: bool = False) -> Callable[[F], Any]:
+    """Make a function whose body is chosen by the type of the record that it gets as argument ``name``.
+
+    The choice is made while a caller is compiled and costs nothing then. ``function.of(Record)`` registers
+    the body for a type of records, a plain function with the same arguments; ``function.types()`` are those
+    that have one; the decorated function is the contract, and what happens for types that have none if it
+    has a body. ``fast`` and ``inline`` are what `kernel` and `inlined` stand for; with ``nrt`` bodies may make
+    arrays.
+    """
+
+    def decorate(contract: F) -> Any:
+        position = contract.__code__.co_varnames.index(name)
+        bodies: dict[type, Any] = {}
+
+        @wraps(contract)
+        def call(*arguments: Any) -> Any:
+            return bodies.get(type(arguments[position]), contract)(*arguments)
+
+        def of(record: type) -> Callable[[F], Any]:
+            def register(body: F) -> Any:
+                bodies[record] = body
+                return call
+
+            return register
+
+        def choose(*arguments: Any) -> Any:
+            return bodies.get(arguments[position].instance_class, contract)
+
+        call.of = of  # type: ignore[attr-defined]
+        call.types = lambda: tuple(bodies)  # type: ignore[attr-defined]
+        options = {"nogil": True, "error_model": "numpy", "fastmath": _FAST if fast else _EXACT}
+        options |= {} if nrt or inline else {"_nrt": False}
+        options |= {"forceinline": True} if inline else {}
+        overload(call, jit_options=options, strict=False)(choose)
+        return call
+
+    return decorate
+
+
 @cache
-def pointer(function: Any, signature: Any) -> Any:
-    """Compile a kernel for one signature when it is first needed, to be passed as a first-class function."""
+def address(function: Any, signature: Any) -> Any:
+    """Compile a kernel for one signature when it is first needed; return where it is, for `at_address`."""
     if numba.config.DISABLE_JIT:
         return function
+    return jit_address(_with_signature(function, signature), signature)
+
+
+@cache
+def _with_signature(function: Any, signature: Any) -> Any:
     known = function.targetoptions
     options = {key: known[key] for key in ("nogil", "error_model", "fastmath", "_nrt") if key in known}
     return numba.njit(signature, cache=True, **options)(function.py_func)
 
 
-def row_loop(*following: Any) -> Callable[[F], F]:
-    """Compile a loop over float64 rows that receives first-class functions, when it is first called.
-
-    ``following`` are the types of its other arguments. The signature is explicit because only then numba
-    caches such a loop.
-    """
-    arguments = [types.FunctionType(a) if isinstance(a, Signature) else a for a in following]
-    signature = types.void(matrix, *arguments)
-
-    def decorate(function: Any) -> Any:
-        @wraps(function)
-        def call(*rest: Any) -> Any:
-            return pointer(compiled, signature)(*rest)
-
-        compiled = loop(function)
-        return call
-
-    return decorate
+def at_address(signature: Any) -> Any:
+    """Return a function for compiled code: from the address of a function with this signature to it."""
+    if numba.config.DISABLE_JIT:
+        return lambda function: function
+    return function_reader(signature)

@@ -1,12 +1,12 @@
-"""The E-step of one block of rows, for either family of covariances."""
+"""The E-step of one block of rows."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from . import diagonal, triangular
 from ._jit import kernel, spliced
 from .elementary import exp_nonpositive, log_positive
+from .family import accumulate, log_joint
 
 
 @kernel
@@ -48,33 +48,13 @@ def normalize(n, joint, w, top, log_prob):
 
 
 @spliced
-def log_joint(x, n, offset, means, scale, scratch, out):
-    """Fill out (n_components, block) with the rows' joint log densities."""
-    if scale.shape[2] == 1:
-        diagonal.log_joint(x, n, offset, means, scale, scratch, out)
-    else:
-        triangular.log_joint(x, n, offset, means, scale, scratch, out)
-
-
-@spliced
-def block_statistics(x, n, w, offset, means, scale, scratch, joint, top, log_prob, nk, s1, s2):
-    """Add a block's statistics to nk, s1, s2 and return its log-likelihood.
+def block_statistics(x, n, w, model, scratch, joint, top, log_prob, batch):
+    """Add a block's statistics to ``batch`` and return its log-likelihood.
 
     ``w`` (block,) are the row weights; ``joint`` (n_components, block), ``top`` and ``log_prob`` (block,) and
     ``scratch``, at least (n_features + 2) blocks long, are working space.
     """
-    log_joint(x, n, offset, means, scale, scratch, joint)
+    log_joint(x, n, model, scratch, joint)
     log_likelihood = normalize(n, joint, w, top, log_prob)
-    if scale.shape[2] == 1:
-        diagonal.accumulate(x, n, joint, means, nk, s1, s2)
-    else:
-        triangular.accumulate(x, n, w, joint, means, scratch, nk, s1, s2)
+    accumulate(x, n, w, joint, model, scratch, batch)
     return log_likelihood
-
-
-@spliced
-def row_statistics(x, w, offset, means, scale, z, nk, s1, s2):
-    """Write the statistics of one row x (n_features,) of weight w; return its log-likelihood."""
-    if scale.shape[2] == 1:
-        return diagonal.row_statistics(x, w, offset, means, scale, nk, s1, s2)
-    return triangular.row_statistics(x, w, offset, means, scale, z, nk, s1, s2)

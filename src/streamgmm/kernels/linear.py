@@ -8,35 +8,57 @@ from __future__ import annotations
 
 from ._jit import exact_kernel, inlined
 
-# A pivot below this part of its diagonal entry is rounding: the matrix is not positive definite.
-_SINGULAR = 1e-14
+# A pivot below this part of its diagonal entry is rounding.
+_ROUNDING = 1e-15
+LEAST, _MOST = 1e-200, 1e200
 
 
 @inlined
-def is_positive(pivot, diagonal):
-    """Tell whether a pivot is one of a positive definite, finite matrix."""
-    return pivot > _SINGULAR * diagonal and 1e-200 < pivot < 1e200
+def least_pivot(diagonal, floor):
+    """Return the least pivot that is none of rounding: of a matrix with this entry, of which floor was added."""
+    return max(max(floor, _ROUNDING * diagonal), LEAST)
 
 
 @inlined
-def factor(scratch, j, k, scale):
-    """Factor the symmetric matrix scratch[j] into scale[k]; return whether it is positive definite."""
-    n_features = scale.shape[1]
-    for a in range(n_features):
+def reduce_entry(k, a, b, value, scale):
+    """Begin row a of scale[k]: write L_ab D_b, which waits for no division, for the matrix's entry (a, b)."""
+    for c in range(b):
+        value -= scale[k, a, c] * scale[k, b, c]
+    scale[k, a, b] = value
+
+
+@inlined
+def finish_row(k, a, diagonal, floor, scale):
+    """Finish row a of scale[k]; return whether its pivot is above the least, and no more than rounding was lost.
+
+    A pivot that is not can only be rounding, if the matrix is one of rows: the least value takes its place.
+    """
+    pivot = diagonal
+    for b in range(a):
+        value = scale[k, a, b]
+        explained = value * value * scale[k, b, b]
+        # far more than the whole variance can only be rounding, over a pivot that was replaced
+        scale[k, a, b] = value * scale[k, b, b] if explained <= 2.0 * diagonal else 0.0
+        pivot -= explained if explained <= 2.0 * diagonal else 0.0
+    least = least_pivot(diagonal, floor)
+    scale[k, a, a] = 1.0 / (pivot if pivot > least else least)
+    return least < pivot < _MOST
+
+
+@inlined
+def factor(matrices, j, scale, k, floor=None):
+    """Factor the symmetric matrices[j] into scale[k]: S = L D L'; ``floor`` (n_features,) is part of it.
+
+    Returns whether it is positive definite and finite. If it should be, but for rounding, scale[k] is usable
+    whatever was returned: pivots that are lost are replaced by the least that are none of rounding.
+    """
+    definite = True
+    for a in range(scale.shape[1]):
         for b in range(a):
-            value = scratch[j, a, b]
-            for c in range(b):
-                value -= scale[k, a, c] * scale[k, b, c]
-            scale[k, a, b] = value  # L_ab D_b, which waits for no division
-        pivot = scratch[j, a, a]
-        for b in range(a):
-            value = scale[k, a, b]
-            scale[k, a, b] = value * scale[k, b, b]
-            pivot -= value * scale[k, a, b]
-        if not is_positive(pivot, scratch[j, a, a]):
-            return False
-        scale[k, a, a] = 1.0 / pivot
-    return True
+            reduce_entry(k, a, b, matrices[j, a, b], scale)
+        least = 0.0 if floor is None else floor[a]
+        definite = finish_row(k, a, matrices[j, a, a], least, scale) and definite
+    return definite
 
 
 @inlined
@@ -66,7 +88,7 @@ def factor_inverse(scratch, j, k, scale):
         scratch[j + 1, 0, a] = scratch[j, a, a]
     for a in range(n_features - 1, -1, -1):
         pivot = scratch[j, a, a]
-        if not is_positive(pivot, scratch[j + 1, 0, a]):
+        if not least_pivot(scratch[j + 1, 0, a], 0.0) < pivot < _MOST:
             return False
         scale[k, a, a] = pivot
         for b in range(a):

@@ -9,23 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._jit import (
-    CONTROL,
-    DIRECTION,
-    PROJECT,
-    RETRACT,
-    UPDATE,
-    boolean,
-    cube,
-    exact_kernel,
-    integer,
-    kernel,
-    loop,
-    matrix,
-    row_loop,
-    vector,
-)
-from .block import block_statistics, log_joint, normalize, row_statistics
+from ._jit import exact_kernel, kernel, loop
+from .block import block_statistics, normalize
+from .family import log_joint, row_statistics
+from .records import STOPPED, Batch
+from .rule import control, update
 
 BLOCK = 128
 
@@ -54,10 +42,10 @@ def load_weights(weights, start, n, w):
 
 
 @loop
-def statistics(X, weights, offset, means, scale, nk, s1, s2):
-    """Add the rows' sufficient statistics to nk, s1, s2; return (weight, log-likelihood)."""
+def statistics(X, weights, model, batch):
+    """Add the rows' sufficient statistics to those of ``batch``; return (weight, log-likelihood)."""
     n_samples, n_features = X.shape
-    n_components = means.shape[0]
+    n_components = model.means.shape[0]
     x = np.empty((n_features, BLOCK))
     joint = np.empty((n_components, BLOCK))
     scratch = np.empty((n_features + 2) * BLOCK)
@@ -70,17 +58,15 @@ def statistics(X, weights, offset, means, scale, nk, s1, s2):
         n = min(BLOCK, n_samples - start)
         load(X, start, n, x)
         weight += load_weights(weights, start, n, w)
-        log_likelihood += block_statistics(
-            x, n, w, offset, means, scale, scratch, joint, top, log_prob, nk, s1, s2
-        )
+        log_likelihood += block_statistics(x, n, w, model, scratch, joint, top, log_prob, batch)
     return weight, log_likelihood
 
 
 @loop
-def densities(X, offset, means, scale, log_prob, resp):
+def densities(X, model, log_prob, resp):
     """Fill log_prob (n_samples,) and, unless it has no rows, resp (n_samples, n_components)."""
     n_samples, n_features = X.shape
-    n_components = means.shape[0]
+    n_components = model.means.shape[0]
     x = np.empty((n_features, BLOCK))
     joint = np.empty((n_components, BLOCK))
     scratch = np.empty((n_features + 2) * BLOCK)
@@ -89,7 +75,7 @@ def densities(X, offset, means, scale, log_prob, resp):
     for start in range(0, n_samples, BLOCK):
         n = min(BLOCK, n_samples - start)
         load(X, start, n, x)
-        log_joint(x, n, offset, means, scale, scratch, joint)
+        log_joint(x, n, model, scratch, joint)
         normalize(n, joint, w, top, log_prob[start : start + n])
         if resp.shape[0] > 0:
             for i in range(n):
@@ -98,101 +84,57 @@ def densities(X, offset, means, scale, log_prob, resp):
 
 
 @exact_kernel
-def no_control(X, begin, end, weights, means, nk, s1, s2, memory, memory_2, memory_3):
-    """Stand in for a control where a rule takes none."""
+def _clear(batch):
+    for k in range(batch.nk.size):
+        batch.nk[k] = 0.0
+        for a in range(batch.s2.shape[1]):
+            batch.s1[k, a] = 0.0
+            for b in range(batch.s2.shape[2]):
+                batch.s2[k, a, b] = 0.0
 
 
-@row_loop(
-    *(vector, integer, vector, UPDATE, CONTROL, DIRECTION, RETRACT, PROJECT, boolean),
-    *(vector, matrix, cube),
-    *(vector, matrix, cube, vector, vector, vector),
-)
-def stream(
-    X,
-    weights,
-    batch_size,
-    steps,
-    update,
-    control,
-    direction,
-    retract,
-    project,
-    controlled,
-    offset,
-    means,
-    scale,
-    memory,
-    memory_2,
-    memory_3,
-    options,
-    batch_weight,
-    batch_log_likelihood,
-):
+@loop
+def stream(X, weights, batch_size, steps, model, memory, scratch, tools, options, moments, info):
     """Learn from rows in mini-batches: statistics at the old parameters, then one update, again and again.
 
-    If ``controlled``, `control` changes the statistics in between; it may read the rows for that.
-
-    The parameters and the rule's memory are changed in place; each mini-batch's weight and its log-likelihood
-    before it was learned are written to ``batch_weight`` and ``batch_log_likelihood`` (n_batches,).  # OUT
+    Parameters and memory are changed in place, ``moments`` is overwritten, and what became of each mini-batch
+    is written to ``info`` (n_batches,), an array of `INFO`.  # OUT
+    A rule that stops leaves the mini-batches that follow alone.
     """
     n_samples, n_features = X.shape
-    n_components = means.shape[0]
+    n_components = model.means.shape[0]
     block = min(BLOCK, batch_size)
     x = np.empty((n_features, block))
     joint = np.empty((n_components, block))
-    scratch = np.empty((n_features + 2) * block)
+    work = np.empty((n_features + 2) * block)
     w = np.empty(block)
     top = np.empty(block)
     log_prob = np.empty(block)
-    nk = np.empty(n_components)
-    s1 = np.empty((n_components, n_features))
-    s2 = np.empty(scale.shape)
     row = np.empty(n_features)
-    n_moments = scale.shape[2]
-    for batch in range(steps.size):
-        begin = batch * batch_size
+    nk, s1, s2 = moments.nk, moments.s1, moments.s2
+    for i in range(steps.size):
+        begin = i * batch_size
         end = min(n_samples, begin + batch_size)
         weight = 0.0
         log_likelihood = 0.0
         if batch_size == 1:
             for a in range(n_features):
-                row[a] = X[batch, a]
-            weight = 1.0 if weights.size == 0 else weights[batch]
+                row[a] = X[i, a]
+            weight = 1.0 if weights.size == 0 else weights[i]
             if weight > 0.0:
-                log_likelihood = row_statistics(row, weight, offset, means, scale, scratch, nk, s1, s2)
+                log_likelihood = row_statistics(row, weight, model, work, moments)
         else:
-            for k in range(n_components):
-                nk[k] = 0.0
-                for a in range(n_features):
-                    s1[k, a] = 0.0
-                    for b in range(n_moments):
-                        s2[k, a, b] = 0.0
+            _clear(moments)
             for start in range(begin, end, block):
                 n = min(block, end - start)
                 load(X, start, n, x)
                 weight += load_weights(weights, start, n, w)
-                log_likelihood += block_statistics(
-                    x, n, w, offset, means, scale, scratch, joint, top, log_prob, nk, s1, s2
-                )
-        batch_weight[batch] = weight
-        batch_log_likelihood[batch] = log_likelihood
-        if controlled:
-            control(X, begin, end, weights, means, nk, s1, s2, memory, memory_2, memory_3)
-        update(
-            weight,
-            log_likelihood,
-            steps[batch],
-            nk,
-            s1,
-            s2,
-            offset,
-            means,
-            scale,
-            memory,
-            memory_2,
-            memory_3,
-            options,
-            direction,
-            retract,
-            project,
-        )
+                log_likelihood += block_statistics(x, n, w, model, work, joint, top, log_prob, moments)
+        batch = Batch(weight, log_likelihood, nk, s1, s2)
+        control(X, begin, end, weights, batch, model, memory, scratch)
+        outcome = update(batch, steps[i], model, memory, scratch, tools, options)
+        info[i].weight = weight
+        info[i].log_likelihood = log_likelihood
+        info[i].outcome = outcome
+        if outcome <= STOPPED:
+            return
