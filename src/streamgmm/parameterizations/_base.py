@@ -2,19 +2,56 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from types import ModuleType
-from typing import Any, ClassVar
+from abc import ABC
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from streamgmm.covariance import CovarianceType
-from streamgmm.kernels import ascent
-from streamgmm.kernels._jit import DIRECTION, PROJECT, RETRACT, WRITE_DIRECTION, pointer
+from streamgmm.kernels._jit import address
+from streamgmm.kernels.theta import (
+    DIRECTION,
+    PROJECT,
+    RETRACT,
+    SCRATCH,
+    no_projection,
+    retract_all,
+    write_direction,
+)
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
 
-Parts = tuple[Any, Any, Any]
+
+class Parts(NamedTuple):
+    """A parameterization of one family of covariances: two plain functions and three compiled ones.
+
+    Attributes
+    ----------
+    form : type
+        The family's record (see `kernels.family`).
+    pack : callable
+        From a mixture to the covariances' part of theta, of any shape.
+    direction : compiled function with the signature `kernels.theta.DIRECTION`
+        Adds a component's direction to ``change``. ``s1`` and ``s2`` are the component's moments about its
+        mean, ``n`` its count of rows; ``rank_one`` says that s2 = s1 s1' / n. With ``precondition`` the
+        direction is that of dmean = s1, dS = s2 - n S, seen from theta; without, the gradient, where entries
+        off the diagonal of a symmetric matrix count twice.
+    retract : compiled function with the signature `kernels.theta.RETRACT`
+        Turns theta into a component's mean and factor, and tells whether they are valid.
+    project : compiled function with the signature `kernels.theta.PROJECT`, optional
+        Moves theta to the nearest valid mixture.
+    pack_means : callable, optional
+        From a mixture to the means' part of theta, by default the means.
+    """
+
+    form: type
+    pack: Callable[[Mixture], Array]
+    direction: Any
+    retract: Any
+    project: Any = no_projection
+    pack_means: Callable[[Mixture], Array] = attrgetter("means")
 
 
 class Parameterization(ABC):
@@ -22,8 +59,8 @@ class Parameterization(ABC):
 
     theta = [logits (n_components,), means' part (n_components * n_features,), covariances' part]. Of
     symmetric or triangular matrices theta holds the lower triangle, row by row, component by component;
-    `tied` has one matrix. What theta means for a component is written once, as compiled code
-    (`kernels.parameterizations`).
+    `tied` has one matrix. What theta means for a component is written once, as compiled code, for each
+    family of covariances (`Parts`).
 
     Attributes
     ----------
@@ -37,15 +74,7 @@ class Parameterization(ABC):
     name: ClassVar[str]
     covariance_types: ClassVar[tuple[str, ...]] = ("full", "tied", "diag", "spherical")
     is_stable: ClassVar[bool] = False
-    _kernels: ModuleType
-
-    @abstractmethod
-    def _pack_covariances(self, mixture: Mixture) -> Array:
-        """Return the matrices (n, n_features, n_features), or the numbers, that theta holds."""
-
-    def _pack_means(self, mixture: Mixture) -> Array:
-        """Return what theta holds for the means (n_components, n_features)."""
-        return mixture.means
+    _parts: ClassVar[tuple[Parts, ...]]
 
     def diagonal_floor(self, floor: float) -> float:
         """Return the least diagonal entry of theta's matrices that keeps standard deviations over a floor.
@@ -67,6 +96,30 @@ class Parameterization(ABC):
                 f"parameterization {self.name!r} fits `covariance_type` {known}, got {kind.name!r}"
             )
 
+    def _parts_of(self, kind: CovarianceType) -> Parts:
+        self.require_fit(kind)
+        return next(parts for parts in self._parts if parts.form is kind.form)
+
+    def layout(self, kind: CovarianceType, n_features: int) -> tuple[int, int]:
+        """Return the block and the stride of a component's covariance in theta, see `kernels.theta.Place`."""
+        block = kind.n_parameters(2, n_features) - kind.n_parameters(1, n_features)
+        return block, int(block != 1)
+
+    def parts(self, kind: CovarianceType) -> tuple[Any, Any, Any]:
+        """Return the addresses of direction, retraction and projection for a covariance type.
+
+        Raises
+        ------
+        ValueError
+            If the parameterization does not fit the covariance type.
+        """
+        parts = self._parts_of(kind)
+        return (
+            address(parts.direction, DIRECTION),
+            address(parts.retract, RETRACT),
+            address(parts.project, PROJECT),
+        )
+
     def pack(self, mixture: Mixture) -> Array:
         """Return theta, a float64 vector; the logits are the logarithms of the weights.
 
@@ -75,12 +128,10 @@ class Parameterization(ABC):
         ValueError
             If the parameterization does not fit the covariance type.
         """
-        self.require_fit(mixture.kind)
-        entries = self._pack_covariances(mixture)
-        if mixture.kind.has_matrices:
-            rows, columns = np.tril_indices(mixture.n_features)
-            entries = entries.reshape(-1, mixture.n_features, mixture.n_features)[:, rows, columns]
-        return np.concatenate([mixture.log_weights, self._pack_means(mixture).ravel(), entries.ravel()])
+        parts = self._parts_of(mixture.kind)
+        return np.concatenate(
+            [mixture.log_weights, parts.pack_means(mixture).ravel(), parts.pack(mixture).ravel()]
+        )
 
     def unpack(self, theta: Array, like: Mixture) -> Mixture:
         """Return the mixture of theta; ``like`` gives sizes and covariance type.
@@ -91,28 +142,22 @@ class Parameterization(ABC):
             If the parameterization does not fit the covariance type, theta has another size, or theta is no
             valid mixture (then it is a numpy.linalg.LinAlgError).
         """
-        self.require_fit(like.kind)
+        _, retract, _ = self.parts(like.kind)
         n_components, n_features = like.means.shape
         theta = np.array(theta, dtype=np.float64)
-        n_covariances = like.kind.n_parameters(n_components, n_features)
-        size = n_components * (1 + n_features) + n_covariances
+        size = n_components * (1 + n_features) + like.kind.n_parameters(n_components, n_features)
         if theta.shape != (size,):
             raise ValueError(f"`theta` must have shape ({size},), got {theta.shape}")
         logits = theta[:n_components]
         if np.isnan(logits).any() or not np.isfinite(logits.max()):
             raise np.linalg.LinAlgError(f"the logits in `theta` must be numbers, got {logits.tolist()}")
-        _, retract, _ = self.parts(like.kind)
         means, scale, scratch = _room(like)
-        shared = like.kind.has_matrices and like.kind.pooled
-        block = 0 if shared else n_covariances // n_components
-        for k in range(n_components):
-            mean_at = n_components + k * n_features
-            at = n_components * (1 + n_features) + k * block
-            if not retract(k, mean_at, at, theta, means, scale, scratch, 0):
-                raise np.linalg.LinAlgError(
-                    f"`theta` must be a valid mixture in the parameterization {self.name!r}, got a matrix "
-                    f"that is not positive definite, or a number that is not finite, for component {k}"
-                )
+        bad = retract_all(theta, means, scale, scratch, retract, *self.layout(like.kind, n_features))
+        if bad >= 0:
+            raise np.linalg.LinAlgError(
+                f"`theta` must be a valid mixture in the parameterization {self.name!r}, got a matrix that "
+                f"is not positive definite, or a number that is not finite, for component {bad}"
+            )
         log_weights = logits - np.logaddexp.reduce(logits)
         return Mixture.from_factor(log_weights, means, like.kind.collapse(scale), like.covariance_type)
 
@@ -131,11 +176,10 @@ class Parameterization(ABC):
         if not np.array_equal(statistics.origin, mixture.means):
             raise ValueError("`statistics` must be centered at the means of `mixture`: call `recenter`")
         theta = self.pack(mixture)
-        change = np.zeros(len(theta))
+        change = np.empty(len(theta))
         _, means, scale = mixture.kernel_form()
         direction, _, _ = self.parts(mixture.kind)
-        # through `pointer`, since numba compiles anew for each process what receives a dispatcher
-        pointer(ascent.write_direction, WRITE_DIRECTION)(
+        write_direction(
             float(statistics.weight),
             statistics.nk.copy(),
             statistics.nk.copy(),
@@ -151,22 +195,12 @@ class Parameterization(ABC):
             0,
             precondition,
             direction,
+            *self.layout(mixture.kind, mixture.n_features),
         )
         return change
-
-    def parts(self, kind: CovarianceType) -> Parts:
-        """Return the compiled direction, retraction and projection for a covariance type."""
-        self.require_fit(kind)
-        family = "triangular" if kind.has_matrices else "diagonal"
-        project = getattr(self._kernels, f"project_{family}", ascent.no_projection)
-        return (
-            pointer(getattr(self._kernels, f"direction_{family}"), DIRECTION),
-            pointer(getattr(self._kernels, f"retract_{family}"), RETRACT),
-            pointer(project, PROJECT),
-        )
 
 
 def _room(mixture: Mixture) -> tuple[Array, Array, Array]:
     """Return arrays for means, factors and scratch."""
     shape = mixture.kernel_form()[2].shape
-    return np.zeros(mixture.means.shape), np.zeros(shape), np.zeros((ascent.SCRATCH, *shape[1:]))
+    return np.zeros(mixture.means.shape), np.zeros(shape), np.zeros((SCRATCH, *shape[1:]))

@@ -4,19 +4,119 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamgmm.kernels.parameterizations import cholesky
-from streamgmm.mixture import Mixture
+from streamgmm.kernels import linear
+from streamgmm.kernels._jit import exact_kernel
+from streamgmm.kernels.diagonal import Diagonal
+from streamgmm.kernels.triangular import Triangular
 from streamgmm.statistics import Array
 
-from ._base import Parameterization
+from ._base import Parameterization, Parts
+from ._theta import (
+    add_logarithms,
+    add_vector,
+    is_scale,
+    is_slope,
+    lower_triangles,
+    read_logarithms,
+    read_mean,
+)
 
 
-def with_log_diagonal(factor: Array) -> Array:
-    """Return triangular matrices with the logarithms of their diagonals."""
+@exact_kernel
+def _direction_triangular(
+    k, place, precondition, rank_one, n, s1, s2, means, scale, theta, change, scratch, j
+):
+    """dl/dL = tril(L^-T (L^-1 s2 L^-T - n I)); preconditioned, L times half of the bracket.
+
+    "Half" of a symmetric matrix is its lower triangle with half of the diagonal. In the terms of
+    S = L D L' with a unit L: Y = L^-1 s2 L^-T, and the bracket is D^-1/2 Y D^-1/2 - n I.
+    """
+    at = place.at
+    n_features = means.shape[1]
+    if precondition:
+        add_vector(s1, k, change, place.mean_at)
+        if rank_one:
+            linear.solve(s1, scale, k, scratch, j + 2, j + 3)
+        linear.whiten(rank_one, n, s2, scale, k, scratch, j, j + 2)
+        for b in range(n_features):
+            scratch[j + 3, 0, b] = np.sqrt(scale[k, b, b])
+        for a in range(n_features):
+            for b in range(a):
+                excess = scratch[j, b, b] - n / scale[k, b, b]
+                total = 0.5 * scale[k, a, b] * excess + scratch[j, a, b]
+                for c in range(b + 1, a):
+                    total += scale[k, a, c] * scratch[j, c, b]
+                change[at] += total * scratch[j + 3, 0, b]
+                at += 1
+            change[at] += 0.5 * (scratch[j, a, a] * scale[k, a, a] - n)
+            at += 1
+        return
+    linear.solve(s1, scale, k, scratch, j + 2, j + 3)
+    add_vector(scratch[j + 3], 0, change, place.mean_at)
+    if rank_one:
+        for a in range(n_features):
+            scratch[j + 1, 0, a] = scratch[j + 2, 0, a] * np.sqrt(scale[k, a, a]) / n
+        for a in range(n_features):
+            for b in range(a):
+                change[at] += scratch[j + 3, 0, a] * scratch[j + 1, 0, b]
+                at += 1
+            change[at] += scratch[j + 3, 0, a] * scratch[j + 2, 0, a] / n - n
+            at += 1
+        return
+    linear.whiten(rank_one, n, s2, scale, k, scratch, j, j + 2)
+    for a in range(n_features):
+        for b in range(a):
+            scratch[j, b, a] = scratch[j, a, b] * scale[k, b, b]
+            scratch[j, a, b] *= scale[k, a, a]
+        scratch[j, a, a] *= scale[k, a, a]
+    for a in range(n_features - 1, -1, -1):  # L^-T D^-1 Y, from the last row up
+        for b in range(a + 1):
+            for c in range(a + 1, n_features):
+                scratch[j, a, b] -= scale[k, c, a] * scratch[j, c, b]
+    for a in range(n_features):
+        for b in range(a):
+            change[at] += scratch[j, a, b] * np.sqrt(scale[k, b, b])
+            at += 1
+        change[at] += scratch[j, a, a] - n
+        at += 1
+
+
+@exact_kernel
+def _retract_triangular(k, place, theta, means, scale, scratch, j):
+    """Divide the columns of L by its diagonal."""
+    at = place.at
+    valid = read_mean(theta, place.mean_at, means, k)
+    for a in range(means.shape[1]):
+        for b in range(a):
+            scale[k, a, b] = theta[at] * scratch[j, 0, b]
+            valid = valid and is_slope(scale[k, a, b])
+            at += 1
+        inverse = np.exp(-theta[at])
+        scratch[j, 0, a] = inverse
+        scale[k, a, a] = inverse * inverse
+        valid = valid and is_scale(scale[k, a, a])
+        at += 1
+    return valid
+
+
+@exact_kernel
+def _direction_diagonal(k, place, precondition, rank_one, n, s1, s2, means, scale, theta, change, scratch, j):
+    """Add that by log sigma = log v / 2."""
+    add_logarithms(0.5, k, place, precondition, n, s1, s2, means, scale, change)
+
+
+@exact_kernel
+def _retract_diagonal(k, place, theta, means, scale, scratch, j):
+    """Exponentiate."""
+    return read_logarithms(0.5, k, place, theta, means, scale)
+
+
+def lower_triangles_with_log_diagonals(factor: Array) -> Array:
+    """Return what theta holds of triangular matrices: the logarithms of their diagonals."""
     factor = factor.copy()
     index = np.arange(factor.shape[-1])
     factor[..., index, index] = np.log(factor[..., index, index])
-    return factor
+    return lower_triangles(factor)
 
 
 class Cholesky(Parameterization):
@@ -37,10 +137,15 @@ class Cholesky(Parameterization):
 
     name = "cholesky"
     is_stable = True
-    _kernels = cholesky
-
-    def _pack_covariances(self, mixture: Mixture) -> Array:
-        return with_log_diagonal(mixture.factor) if mixture.kind.has_matrices else np.log(mixture.factor)
+    _parts = (
+        Parts(
+            Triangular,
+            lambda mixture: lower_triangles_with_log_diagonals(mixture.factor),
+            _direction_triangular,
+            _retract_triangular,
+        ),
+        Parts(Diagonal, lambda mixture: np.log(mixture.factor), _direction_diagonal, _retract_diagonal),
+    )
 
     def diagonal_floor(self, floor: float) -> float:
         """Return the least diagonal entry of theta's matrices, a logarithm.

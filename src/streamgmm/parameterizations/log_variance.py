@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamgmm.kernels.parameterizations import log_variance
-from streamgmm.mixture import Mixture
-from streamgmm.statistics import Array
+from streamgmm.kernels._jit import exact_kernel
+from streamgmm.kernels.diagonal import Diagonal
 
-from ._base import Parameterization
+from ._base import Parameterization, Parts
+from ._theta import add_logarithms, read_logarithms
+
+
+@exact_kernel
+def _direction_diagonal(k, place, precondition, rank_one, n, s1, s2, means, scale, theta, change, scratch, j):
+    """Add that by log v."""
+    add_logarithms(1.0, k, place, precondition, n, s1, s2, means, scale, change)
+
+
+@exact_kernel
+def _retract_diagonal(k, place, theta, means, scale, scratch, j):
+    """Exponentiate."""
+    return read_logarithms(1.0, k, place, theta, means, scale)
 
 
 class LogVariance(Parameterization):
@@ -30,7 +42,6 @@ class LogVariance(Parameterization):
     name = "log-variance"
     covariance_types = ("diag", "spherical")
     is_stable = True
-    _kernels = log_variance
-
-    def _pack_covariances(self, mixture: Mixture) -> Array:
-        return 2 * np.log(mixture.factor)
+    _parts = (
+        Parts(Diagonal, lambda mixture: 2 * np.log(mixture.factor), _direction_diagonal, _retract_diagonal),
+    )

@@ -1,26 +1,17 @@
-"""Where a covariance's numbers stand in theta."""
+"""What directions and retractions share: how numbers go between theta and matrices, means, variances."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from streamgmm.kernels._jit import inlined
+from streamgmm.statistics import Array
 
 
-@inlined
-def block_size(n_theta, means, scale):
-    """Return how many numbers of theta are one component's covariance; 0 if all share one (`tied`)."""
-    n_components, n_features = means.shape
-    rest = n_theta - n_components * (1 + n_features)
-    shared = scale.shape[2] == n_features and rest == n_features * (n_features + 1) // 2
-    return 0 if shared and n_components > 1 else rest // n_components
-
-
-@inlined
-def stride(theta, means):
-    """Return 1 if each feature has a variance of its own in theta, 0 if they share one (`spherical`)."""
-    n_components, n_features = means.shape
-    return 0 if theta.size < n_components * (1 + 2 * n_features) else 1
+def lower_triangles(matrices: Array) -> Array:
+    """Return the lower triangles of matrices (..., n_features, n_features), row by row, as theta has them."""
+    rows, columns = np.tril_indices(matrices.shape[-1])
+    return matrices[..., rows, columns]
 
 
 @inlined
@@ -104,26 +95,26 @@ def is_slope(value):
 
 
 @inlined
-def add_logarithms(power, k, mean_at, at, precondition, n, s1, s2, means, scale, theta, change):
+def add_logarithms(power, k, place, precondition, n, s1, s2, means, scale, change):
     """Add a component's direction where theta holds power * log v for each variance v.
 
     dl/dmean = s1 / v, dl/dlog v = (s2 / v - n) / 2; preconditioned, s1 and s2 / v - n.
     """
     n_features = means.shape[1]
-    step = stride(theta, means)
+    step = place.stride
     factor = (power if step else power / n_features) if precondition else 0.5 / power
     for a in range(n_features):
         inverse = scale[k, a, 0]
-        change[mean_at + a] += s1[k, a] * (1.0 if precondition else inverse)
-        change[at + step * a] += factor * (s2[k, a, 0] * inverse - n)
+        change[place.mean_at + a] += s1[k, a] * (1.0 if precondition else inverse)
+        change[place.at + step * a] += factor * (s2[k, a, 0] * inverse - n)
 
 
 @inlined
-def read_logarithms(power, k, mean_at, at, theta, means, scale):
+def read_logarithms(power, k, place, theta, means, scale):
     """Turn power * log v into reciprocal variances; return whether they, and the mean, are valid."""
-    step = stride(theta, means)
-    valid = read_mean(theta, mean_at, means, k)
+    step = place.stride
+    valid = read_mean(theta, place.mean_at, means, k)
     for a in range(means.shape[1]):
-        scale[k, a, 0] = np.exp(-theta[at + step * a] / power)
+        scale[k, a, 0] = np.exp(-theta[place.at + step * a] / power)
         valid = valid and is_scale(scale[k, a, 0])
     return valid

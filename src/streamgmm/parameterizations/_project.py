@@ -6,7 +6,7 @@ import numpy as np
 
 from streamgmm.kernels._jit import loop
 
-from ._flat import read_symmetric, write_symmetric
+from ._theta import read_symmetric, write_symmetric
 
 _LEAST = 1e-6
 
@@ -51,10 +51,10 @@ def clip_values(scratch, j):
 
 
 @loop
-def project_values(factor, at, block, theta, scratch, j):
-    """Raise factor times the numbers in theta[at:], one for each feature or, if ``block`` is 1, for all."""
+def project_values(factor, place, theta, scratch, j):
+    """Raise factor times the variances' numbers in theta, one for each feature or one for all."""
     n_features = scratch.shape[1]
-    step = 0 if block < n_features else 1
+    at, step = place.at, place.stride
     for a in range(n_features):
         scratch[j, a, 0] = factor * theta[at + step * a]
     clip_values(scratch, j)
