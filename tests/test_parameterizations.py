@@ -15,6 +15,7 @@ TYPES = covariance.names()
 NAMES = parameterizations.names()
 
 CASES = [(name, kind) for name in NAMES for kind in parameterizations.get(name).covariance_types]
+TRIANGLES = ("full", "tied")
 every_case = pytest.mark.parametrize(("name", "kind"), CASES)
 
 
@@ -131,6 +132,55 @@ def test_log_cholesky_of_one_variance():
     mixture = Mixture([1.0], [[1.0]], [[[4.0]]])
     gradient = parameterizations.get("cholesky").gradient(e_step(mixture, [[2.0], [5.0]]), mixture)
     np.testing.assert_allclose(gradient, [0.0, 5.0 / 4.0, 17.0 / 4.0 - 2.0], rtol=1e-14, atol=1e-15)
+
+
+@every_case
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_theta_that_is_not_finite_is_no_mixture(name, kind, bad):
+    mixture, _, _ = case(kind, 2, 3, 0)
+    parameterization = parameterizations.get(name)
+    theta = parameterization.pack(mixture)
+    for entry in range(2, len(theta)):
+        broken = theta.copy()
+        broken[entry] = bad
+        with pytest.raises(np.linalg.LinAlgError, match=r"not finite, for component [01]"):
+            parameterization.unpack(broken, mixture)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [(name, kind) for name, kind in CASES if not parameterizations.get(name).is_stable and kind in TRIANGLES],
+)
+@pytest.mark.parametrize("size", [1.5, 10.0, 1e100])
+def test_correlations_over_one_are_no_mixture(name, kind, size):
+    """However far over: a matrix that is not positive definite has no factor, not even a near one."""
+    mixture, _, _ = case(kind, 2, 2, 0)
+    parameterization = parameterizations.get(name)
+    theta = parameterization.pack(mixture)
+    first, last = theta[-3], theta[-1]
+    is_correlation = name == "standard-deviation"
+    theta[-2] = size * (1.0 if is_correlation else np.sqrt(first * last))
+    with pytest.raises(np.linalg.LinAlgError, match="not positive definite"):
+        parameterization.unpack(theta, mixture)
+
+
+@every_case
+@pytest.mark.parametrize("n_features", [1, 3])
+def test_components_own_the_entries_that_move_them(name, kind, n_features):
+    mixture, _, _ = case(kind, 3, n_features, 0)
+    parameterization = parameterizations.get(name)
+    theta = parameterization.pack(mixture)
+    owned = parameterization.components(mixture.kind, 3, n_features)
+    assert set(owned.ravel()) == set(range(len(theta)))
+    assert parameterization.size(mixture.kind, 3, n_features) == len(theta)
+    for entry in range(3, len(theta)):  # a logit moves all weights
+        moved = theta.copy()
+        moved[entry] *= 1.0 + 1e-9
+        moved[entry] += 1e-9
+        before, after = (parameters_of(parameterization.unpack(t, mixture)) for t in (theta, moved))
+        changed = (naive.dense(after) != naive.dense(before)).any(axis=(1, 2))
+        changed |= (after.means != before.means).any(axis=1)
+        np.testing.assert_array_equal(changed, (owned == entry).any(axis=1))
 
 
 @pytest.mark.parametrize("bad", ["nonsense", "", "Cholesky"])

@@ -100,10 +100,27 @@ class Parameterization(ABC):
         self.require_fit(kind)
         return next(parts for parts in self._parts if parts.form is kind.form)
 
-    def layout(self, kind: CovarianceType, n_features: int) -> tuple[int, int]:
-        """Return the block and the stride of a component's covariance in theta, see `kernels.theta.Place`."""
-        block = kind.n_parameters(2, n_features) - kind.n_parameters(1, n_features)
+    def layout(self, kind: CovarianceType, n_components: int, n_features: int) -> tuple[int, int]:
+        """Return block and stride of the covariances in theta, see `streamgmm.kernels.theta.Place`."""
+        before, after = (kind.n_parameters(n, n_features) for n in (n_components, n_components + 1))
+        block = after - before
         return block, int(block != 1)
+
+    def size(self, kind: CovarianceType, n_components: int, n_features: int) -> int:
+        """Return how many numbers theta has."""
+        return n_components * (1 + n_features) + kind.n_parameters(n_components, n_features)
+
+    def components(self, kind: CovarianceType, n_components: int, n_features: int) -> Array:
+        """Return which entries of theta are each component's (n_components, n_entries).
+
+        A covariance that all share is everyone's.
+        """
+        block, _ = self.layout(kind, n_components, n_features)
+        at = n_components * (1 + n_features)
+        width = block or self.size(kind, n_components, n_features) - at
+        k = np.arange(n_components)[:, np.newaxis]
+        means = n_components + k * n_features + np.arange(n_features)
+        return np.hstack([k, means, at + k * block + np.arange(width)])
 
     def parts(self, kind: CovarianceType) -> tuple[Any, Any, Any]:
         """Return the addresses of direction, retraction and projection for a covariance type.
@@ -145,14 +162,14 @@ class Parameterization(ABC):
         _, retract, _ = self.parts(like.kind)
         n_components, n_features = like.means.shape
         theta = np.array(theta, dtype=np.float64)
-        size = n_components * (1 + n_features) + like.kind.n_parameters(n_components, n_features)
+        size = self.size(like.kind, n_components, n_features)
         if theta.shape != (size,):
             raise ValueError(f"`theta` must have shape ({size},), got {theta.shape}")
         logits = theta[:n_components]
         if np.isnan(logits).any() or not np.isfinite(logits.max()):
             raise np.linalg.LinAlgError(f"the logits in `theta` must be numbers, got {logits.tolist()}")
         means, scale, scratch = _room(like)
-        bad = retract_all(theta, means, scale, scratch, retract, *self.layout(like.kind, n_features))
+        bad = retract_all(theta, means, scale, scratch, retract, *self.layout(like.kind, *means.shape))
         if bad >= 0:
             raise np.linalg.LinAlgError(
                 f"`theta` must be a valid mixture in the parameterization {self.name!r}, got a matrix that "
@@ -195,7 +212,7 @@ class Parameterization(ABC):
             0,
             precondition,
             direction,
-            *self.layout(mixture.kind, mixture.n_features),
+            *self.layout(mixture.kind, *means.shape),
         )
         return change
 
