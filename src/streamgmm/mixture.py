@@ -88,19 +88,19 @@ class Mixture:
         return mixture
 
     @classmethod
-    def from_kernel_form(cls, offset: Array, means: Array, scale: Array, covariance_type: str) -> Mixture:
-        """Return the mixture whose `kernel_form` these arrays are."""
+    def from_kernel_form(cls, model: Any, covariance_type: str) -> Mixture:
+        """Return the mixture whose `kernel_form` this is."""
         kind = covariance.get(covariance_type)
-        log_weights = offset + kind.log_scale(scale)
+        log_weights = model.offset + kind.log_scale(model.scale)
         log_weights -= np.logaddexp.reduce(log_weights)
-        return cls.from_factor(log_weights, means, kind.collapse(scale), covariance_type)
+        return cls.from_factor(log_weights, model.means, kind.collapse(model.scale), covariance_type)
 
     def _set(self, log_weights: Array, means: Array, factor: Array, covariance_type: str) -> None:
         for array in (log_weights, means, factor):
             array.flags.writeable = False
         kind = covariance.get(covariance_type)
         scale = kind.expand(factor, *means.shape)
-        form = (log_weights - kind.log_scale(scale), means.copy(), scale)
+        form = kind.form(log_weights - kind.log_scale(scale), means.copy(), scale)
         for name, value in (
             ("log_weights", log_weights),
             ("means", means),
@@ -174,8 +174,8 @@ class Mixture:
         covariances = self.kind.n_parameters(n_components, n_features)
         return n_components - 1 + n_components * n_features + covariances
 
-    def kernel_form(self) -> tuple[Array, Array, Array]:
-        """Return (offset, means, scale) as the kernels take them (see `kernels`); not to be changed."""
+    def kernel_form(self) -> Any:
+        """Return the record (offset, means, scale) that the kernels take; not to be changed."""
         return self._kernel_form  # type: ignore[attr-defined]
 
     def kernel_factor(self) -> Array:

@@ -21,6 +21,7 @@ from streamgmm.fit.batch import BatchResult, statistics_of
 from streamgmm.fit.rows import ArrayRows, BatchRows, Rows
 from streamgmm.fit.solvers import SOLVERS, Plan, collapsed, solve, weak_prior_of
 from streamgmm.fit.start import BOUND, SAMPLE, Given, best_start, start_mixture
+from streamgmm.kernels.records import Options
 from streamgmm.mixture import Mixture
 from streamgmm.priors import ConjugatePrior
 from streamgmm.statistics import Array
@@ -360,7 +361,7 @@ class GaussianMixture(ReadingMixin):
         return Plan(self.solver, options, self.tol, self.max_iter, self.n_threads)
 
     def _starts(
-        self, rows: Rows, given: Given, options: Array, random_state: np.random.RandomState
+        self, rows: Rows, given: Given, options: Options, random_state: np.random.RandomState
     ) -> Iterator[tuple[Mixture, int]]:
         """Yield starting mixtures and seeds, one after the other, as scikit-learn draws them."""
         bound = BOUND if rows.n_samples <= BOUND else max(SAMPLE, 100 * self.n_components)

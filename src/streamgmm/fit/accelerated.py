@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from streamgmm import parameterizations
+from streamgmm.kernels.records import Options
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
@@ -25,7 +26,7 @@ def fit_accelerated(
     X: Any,
     weights: Array | None = None,
     *,
-    options: Array | None = None,
+    options: Options | None = None,
     penalty: Callable[[Mixture], tuple[float, Array]] | None = None,
     tol: float = 1e-4,
     max_iter: int = 200,
@@ -47,7 +48,7 @@ def fit_accelerated(
     X : array-like of shape (n_samples, n_features) or callable
         Rows, or a function mixture -> Statistics.
     weights : ndarray of shape (n_samples,), optional
-    options : ndarray, optional
+    options : Options, optional
         Regularization and prior, from `streamgmm.priors.options`.
     penalty : callable, optional
         The prior's logarithm, `streamgmm.fit.penalty.penalty_of`: with a prior, the log posterior never
