@@ -76,7 +76,6 @@ def sum_rows(mixture: Mixture, X: Any, weights: Array, *, n_threads: int | None 
     The log-likelihood is NaN or minus infinity where rows are not finite or too far away to be squared.
     """
     parameters = mixture.kernel_form()
-    kind = mixture.kind
     n_components, n_features = mixture.means.shape
     moments = parameters[2].shape
 
@@ -108,11 +107,7 @@ def sum_rows(mixture: Mixture, X: Any, weights: Array, *, n_threads: int | None 
         nk += part[2]
         s1 += part[3]
         s2 += part[4]
-    if kind.has_matrices:
-        s2 = np.tril(s2) + np.swapaxes(np.tril(s2, -1), 1, 2)
-    else:
-        s2 = s2[:, :, 0]
-    return Statistics(weight, log_likelihood, nk, s1, s2, mixture.means)
+    return Statistics(weight, log_likelihood, nk, s1, mixture.kind.public_moments(s2), mixture.means)
 
 
 def densities(

@@ -54,10 +54,9 @@ def penalty_of(
 
     def penalty(mixture: Mixture) -> tuple[float, Array]:
         pseudo, concentration = _pseudo_rows(options, mixture, n_rows)
-        means, scale = mixture.means, mixture.kernel_form()[2]
-        log_det = 2 * mixture.kind.log_scale(scale) - means.shape[1] * np.log(2 * np.pi)
-        inverse_times = _traces(mixture, pseudo.s2)
-        value = -0.5 * float((pseudo.nk * log_det + inverse_times).sum())
+        log_det = mixture.kind.log_det(mixture.kernel_form()[2])
+        traces = mixture.kind.traces(mixture.factor, pseudo.s2)
+        value = -0.5 * float((pseudo.nk * log_det + traces).sum())
         gradient = theta_of.gradient(pseudo, mixture)
         weights = mixture.weights
         gradient[: len(weights)] = concentration * (1.0 - len(weights) * weights)
@@ -72,7 +71,7 @@ def _pseudo_rows(options: Array, mixture: Mixture, n_rows: float) -> tuple[Stati
     """Return the rows that the prior is worth, as statistics, and the Dirichlet concentration less one."""
     kind, means = mixture.kind, mixture.means
     n_components, n_features = means.shape
-    shape = (n_components, n_features, n_features) if kind.has_matrices else (n_components, n_features)
+    shape = kind.moments_shape(n_components, n_features)
     nk, s1, s2 = np.zeros(n_components), np.zeros(means.shape), np.zeros(shape)
     concentration = 0.0
     if options[HAS_PRIOR]:
@@ -81,23 +80,8 @@ def _pseudo_rows(options: Array, mixture: Mixture, n_rows: float) -> tuple[Stati
         shift = options[at + 3 : at + 3 + n_features] - means
         scale = options[at + 3 + n_features :].reshape(shape[1:])
         s1 += mean_count * shift
-        if kind.has_matrices:
-            share = n_components if kind.pooled else 1
-            nk += count / share
-            s2 += scale / share + mean_count * shift[:, :, np.newaxis] * shift[:, np.newaxis, :]
-        else:
-            nk += count / (n_features if kind.pooled else 1)
-            s2 += scale + mean_count * shift**2
-    added = n_rows / n_components * options[FLOOR : FLOOR + n_features]
-    s2 += np.diag(added) if kind.has_matrices else added
+        nk += count / kind.pool_size(n_components, n_features)
+        s2 += scale / (n_components if kind.is_shared else 1) + mean_count * kind.outer(shift, shift)
+    s2 += kind.from_squares(n_rows / n_components * options[FLOOR : FLOOR + n_features])
     nk = np.maximum(nk, _SOME)
     return Statistics(0.0, 0.0, nk, s1, s2, means), float(concentration)
-
-
-def _traces(mixture: Mixture, s2: Array) -> Array:
-    """Return tr(S^-1 s2) of each component."""
-    factor = mixture.kernel_factor()
-    if not mixture.kind.has_matrices:
-        return (s2 / np.square(factor[:, :, 0])).sum(axis=1)
-    half = np.linalg.solve(factor, s2)
-    return np.trace(np.linalg.solve(factor, np.swapaxes(half, 1, 2)), axis1=1, axis2=2)
