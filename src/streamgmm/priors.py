@@ -99,13 +99,8 @@ def options(
     flags = record(
         FLAGS, is_pooled=kind.pooled, has_prior=prior is not None, is_regular=prior is not None or floor.any()
     )
-    made = Options(
-        flags,
-        floor,
-        *(np.zeros(n_components) for _ in range(3)),
-        np.zeros((n_components, n_features)),
-        np.zeros((n_components, *kind.moments_shape(n_features))),
-    )
+    zeros = kind.empty_batch(n_components, n_features)
+    made = Options(flags, floor, *(np.zeros(n_components) for _ in range(3)), zeros.s1, zeros.s2)
     if prior is None:
         return made
     priors = [prior] * n_components if isinstance(prior, ConjugatePrior) else list(prior)
@@ -115,17 +110,25 @@ def options(
         if len(one.mean) != n_features:
             raise ValueError(f"`prior.mean` must have shape ({n_features},), got ({len(one.mean)},)")
         made.concentration[k], made.mean_count[k] = one.concentration - 1.0, one.mean_count
-        degrees = float(one.degrees_of_freedom or 0)
-        made.covariance_count[k], made.scatter[k] = kind.prior_terms(n_components, degrees, one.scale)
+        count, scale = kind.prior_terms(n_components, float(one.degrees_of_freedom or 0), one.scale)
+        made.covariance_count[k] = count / kind.pool_size(n_components, n_features)
+        made.scatter[k] = scale.reshape(zeros.s2.shape[1:]) / (n_components if kind.is_shared else 1)
         made.mean[k] = one.mean
     return made
 
 
-def carried(options: Options, index: Any) -> Options:
+def carried(kind: covariance.CovarianceType, options: Options, index: Any) -> Options:
     """Return the options of a mixture whose components go on from these; -1 takes the components' mean."""
     flags, floor, *parts = options
     chosen = []
     for part in parts:
         shape = (len(index),) + (1,) * (part.ndim - 1)
         chosen.append(np.where((index >= 0).reshape(shape), part[index], part.mean(axis=0)))
-    return Options(flags, floor, *chosen)
+    made = Options(flags, floor, *chosen)
+    if kind.is_shared and flags.has_prior:  # the components' shares of one prior
+        (n_old, n_features), n_new = options.mean.shape, len(index)
+        old, new = (kind.prior_terms(n, 0.0, np.eye(n_features))[0] for n in (n_old, n_new))
+        count = (options.covariance_count.sum() - old + new) / n_new
+        made.covariance_count[:] = count
+        made.scatter[:] = options.scatter.sum(axis=0) / n_new
+    return made

@@ -79,7 +79,7 @@ def sum_rows(mixture: Mixture, X: Any, weights: Array, *, n_threads: int | None 
     model = mixture.kernel_form()
 
     def run(start: int, stop: int) -> Batch:
-        sums = Batch(0.0, 0.0, *(np.zeros_like(array) for array in model))
+        sums = mixture.kind.empty_batch(*mixture.means.shape)
         for begin, end in _chunks(start, stop):
             part = weights[begin:end] if len(weights) else _NO_WEIGHTS
             weight, log_likelihood = kernels.statistics(kernel_rows(X[begin:end]), part, model, sums)
@@ -88,7 +88,7 @@ def sum_rows(mixture: Mixture, X: Any, weights: Array, *, n_threads: int | None 
             )
         return sums
 
-    total = Batch(0.0, 0.0, *(np.zeros_like(array) for array in model))
+    total = mixture.kind.empty_batch(*mixture.means.shape)
     for part in _over_spans(run, len(X), n_threads):
         total = Batch(*(whole + added for whole, added in zip(total, part, strict=True)))
     s2 = mixture.kind.public_moments(total.s2)

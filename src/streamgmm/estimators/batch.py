@@ -258,16 +258,10 @@ class GaussianMixture(ReadingMixin):
         weights = np.asarray(self.weights_, dtype=np.float64)
         counts = rng.multinomial(n_samples, weights / weights.sum())
         kind = covariance.get(self.covariance_type)
-        covariances = self.covariances_
-        if kind.pooled and kind.has_matrices:
-            covariances = [covariances] * len(counts)
-        parts = []
-        for mean, matrix, count in zip(self.means_, covariances, counts, strict=True):
-            if kind.has_matrices:
-                parts.append(rng.multivariate_normal(mean, matrix, int(count)))
-            else:
-                normal = rng.standard_normal(size=(count, len(mean)))
-                parts.append(mean + normal * np.sqrt(matrix))
+        parts = [
+            mean + kind.draw(rng, self.covariances_, k, int(count), len(mean))
+            for k, (mean, count) in enumerate(zip(self.means_, counts, strict=True))
+        ]
         return np.vstack(parts), np.repeat(np.arange(len(counts)), counts)
 
     def to_mixture(self) -> Mixture:
@@ -278,8 +272,7 @@ class GaussianMixture(ReadingMixin):
         if learned is not None and all(np.array_equal(getattr(self, n), learned[1][n]) for n in names):
             return learned[0]
         weights, means, root = (np.asarray(getattr(self, n), dtype=np.float64) for n in names)
-        has_matrices = covariance.get(self.covariance_type).has_matrices
-        factor = np.linalg.inv(np.swapaxes(root, -1, -2)) if has_matrices else 1.0 / root
+        factor = covariance.get(self.covariance_type).from_precisions_cholesky(root)
         with np.errstate(divide="ignore"):
             return Mixture.from_factor(np.log(weights), means, factor, self.covariance_type)
 

@@ -143,8 +143,4 @@ def weak_prior_of(rows: Rows, n_components: int, *, n_threads: int | None = None
 
 def collapsed(mixture: Mixture) -> bool:
     """Tell whether a component's covariance is singular, as far as float64 can tell."""
-    factor = mixture.kernel_factor()
-    if not mixture.kind.has_matrices:
-        return bool((factor < 1e-90).any())
-    pivots = np.square(np.diagonal(factor, axis1=1, axis2=2))
-    return bool((pivots <= 1e-180).any() or (pivots <= 2e-15 * np.square(factor).sum(axis=2)).any())
+    return mixture.kind.is_singular(mixture.factor)

@@ -12,7 +12,7 @@ from streamgmm import covariance, priors, rules
 from streamgmm.covariance import CovarianceType
 from streamgmm.kernels import records
 from streamgmm.kernels import rows as kernels
-from streamgmm.kernels.records import INFO, Batch, Options, copied, flattened, unflattened
+from streamgmm.kernels.records import INFO, Options, copied, flattened, unflattened
 from streamgmm.mixture import Mixture
 from streamgmm.rules import Rule, RuleState
 from streamgmm.statistics import Array, Statistics
@@ -226,7 +226,7 @@ class Learner:
         """Run the compiled loop over many mini-batches."""
         parameters, memory, kind = copied(self.parameters), copied(self.state.memory), self.kind
         info = np.zeros(len(steps), dtype=INFO)
-        moments = Batch(0.0, 0.0, *(np.empty_like(array) for array in parameters))
+        moments = kind.empty_batch(*parameters.means.shape)
         kernels.stream(
             *(kernel_rows(X), weights, self.state.batch_size, steps, parameters, memory),
             self.rule.scratch(parameters, kind),

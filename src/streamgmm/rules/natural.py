@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from streamgmm.covariance import CovarianceType
+from streamgmm.covariance.diagonal import DiagonalForm
+from streamgmm.covariance.triangular import TriangularForm
 from streamgmm.kernels import linear
 from streamgmm.kernels._jit import exact_kernel, generic, inlined, loop
-from streamgmm.kernels.diagonal import Diagonal
 from streamgmm.kernels.family import is_rank_one, regularize, write_offset
 from streamgmm.kernels.m_step import NEGLIGIBLE, fate
 from streamgmm.kernels.records import LEARNED, REST, record
 from streamgmm.kernels.rule import update
-from streamgmm.kernels.triangular import Triangular
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
 
@@ -205,7 +205,7 @@ def _move_to_prior(k, share, batch, model, memory, options):
         model.means[k, a] += share * batch.s1[k, a] / (1.0 + pull)
 
 
-@move.of(Triangular)
+@move.of(TriangularForm)
 def _move_triangular(step, rank_one, is_due, batch, model, memory, scratch, options):
     """For one row take the update of rank one, for several the eigenvectors of their whitened moments."""
     if options.flags.is_pooled:
@@ -263,7 +263,7 @@ def _move_tied(step, is_due, batch, model, memory, scratch, options):
                 model.scale[k, a, b] = model.scale[0, a, b]
 
 
-@move.of(Diagonal)
+@move.of(DiagonalForm)
 def _move_diagonal(step, rank_one, is_due, batch, model, memory, scratch, options):
     """Variances alone: v' = v exp(h (s2 / (n v) - 1))."""
     means, scale, s1, s2 = model.means, model.scale, batch.s1, batch.s2

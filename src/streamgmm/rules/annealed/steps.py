@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from streamgmm.covariance.diagonal import DiagonalForm
 from streamgmm.kernels._jit import exact_kernel, inlined, kernel
-from streamgmm.kernels.diagonal import Diagonal
 from streamgmm.kernels.family import write_offset
 from streamgmm.kernels.m_step import fate
 from streamgmm.kernels.records import LEARNED
@@ -205,7 +205,7 @@ def _learn(winner, rate, model, memory, scratch, settings, options):
         share *= memory.profile_columns[abs(k % n_columns - column)]
         if share > NEGLIGIBLE:
             _move(k, rate * share, settings.precondition, model, memory, scratch, options)
-            write_offset(k, 1.0, Diagonal(memory.base, model.means, model.scale))
+            write_offset(k, 1.0, DiagonalForm(memory.base, model.means, model.scale))
         if is_wide:  # weights that learned before the components differ would let one of them take all
             total += weights[k]
             continue

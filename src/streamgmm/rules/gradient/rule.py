@@ -226,7 +226,7 @@ class GradientAscent(Rule):
             average_from=np.inf if self.averaging is None else self.averaging,
             block=block,
             stride=stride,
-            triangle=n_features if kind.has_matrices else 0,
+            triangle=kind.triangle(n_features),
         )
         return Tools(settings, *owner.parts(kind), *transforms.chain(self._chain()))
 
