@@ -9,8 +9,10 @@ import stat
 import numpy as np
 import pytest
 from safetensors.numpy import save as save_tensors
+from sklearn.datasets import load_iris, load_wine
+from sklearn.mixture import GaussianMixture as Other
 
-from streamgmm import Mixture, OnlineGaussianMixture, load, persistence, save
+from streamgmm import GaussianMixture, Mixture, OnlineGaussianMixture, load, persistence, save
 from streamgmm.persistence import ModelFileError, load_metadata
 
 TYPES = ("full", "tied", "diag", "spherical")
@@ -85,6 +87,33 @@ def test_an_estimator_is_saved_as_its_mixture(path):
     assert load(path) == estimator.to_mixture()
     assert load_metadata(path)["n_samples_seen"] == 300
     assert load_metadata(path)["feature_names"] is None
+
+
+def sklearn_fits():
+    yield Other(3, random_state=0).fit(load_iris().data)
+    yield Other(3, random_state=0).fit(load_wine().data)
+    for seed in range(240):
+        rng = np.random.default_rng(seed)
+        n_components, n_features = (int(size) for size in rng.integers(1, 6, 2))
+        mixing = rng.normal(size=(n_features, n_features))
+        covariance_type = TYPES[seed % 2]
+        model = Other(n_components, covariance_type=covariance_type, tol=1e9, random_state=0)
+        yield model.fit(rng.normal(size=(40, n_features)) @ mixing)
+
+
+def test_what_scikit_learn_fitted_is_saved(path):
+    for theirs in sklearn_fits():
+        save(GaussianMixture.from_sklearn(theirs), path)
+        np.testing.assert_allclose(load(path).covariances, theirs.covariances_, rtol=1e-7, atol=1e-12)
+
+
+def test_an_estimator_is_saved_after_its_means_were_set_by_hand(path):
+    model = GaussianMixture(3, random_state=0).fit(load_wine().data)
+    model.means_ = model.means_ + 1.0
+    online = OnlineGaussianMixture.from_mixture(model.to_mixture())
+    for each in (model, online):
+        save(each, path)
+        np.testing.assert_array_equal(load(path).means, model.means_)
 
 
 def test_metadata_comes_back(path):

@@ -1,15 +1,10 @@
-"""Mixtures from mixtures: marginals, conditionals, merged components, entropy and divergence, on arrays.
-
-`Mixture` has the methods; here a component's covariance is its factor, (n_components, n_features,
-n_features or 1): lower triangular matrices or standard deviations.
-"""
+"""What is asked of mixtures as a whole: moments, overlap, entropy; on arrays, with covariance matrices."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _LOG_2PI = float(np.log(2 * np.pi))
@@ -61,41 +56,6 @@ def checked_features(features: Any, n_features: int, *, name: str = "features") 
     return numbers
 
 
-def condition_component(
-    mean: Array, root: Array, known: list[int], unknown: list[int], values: Array
-) -> tuple[float, Array, Array]:
-    """Return log N(values), and mean and Cholesky factor of the other features given the values.
-
-    With the features ordered (known, unknown) and S = L L', the conditional factor is the lower right block
-    of L: no covariance is subtracted from another.
-    """
-    order = known + unknown
-    factor = triangular(root[order])
-    n = len(known)
-    z = solve_triangular(factor[:n, :n], values - mean[known], lower=True)
-    log_prob = log_normal(z, np.diag(factor)[:n])
-    return float(log_prob), mean[unknown] + factor[n:, :n] @ z, factor[n:, n:]
-
-
-def log_normal(z: Array, scales: Array) -> Array:
-    """Return log densities (...) of Gaussians at whitened points (..., n); factors have these diagonals."""
-    return np.asarray(-0.5 * np.sum(np.square(z) + _LOG_2PI, axis=-1) - np.log(scales).sum(axis=-1))
-
-
-def triangular(root: Array) -> Array:
-    """Return the Cholesky factor of root root'."""
-    factor: Array = np.asarray(np.linalg.qr(root.T, mode="r")).T
-    signs = np.where(np.diag(factor) < 0, -1.0, 1.0)
-    return factor[: len(root), : len(root)] * signs
-
-
-def dense(factors: Array) -> Array:
-    """Return the covariance matrices (n_components, n_features, n_features) with these factors."""
-    if factors.shape[2] == factors.shape[1]:
-        return np.array(factors @ np.swapaxes(factors, 1, 2))
-    return np.array(np.square(factors) * np.eye(factors.shape[1]))
-
-
 def moments(weights: Array, means: Array, covariances: Array) -> tuple[Array, Array]:
     """Return the mean and the covariance of a mixture as a whole, for covariance matrices."""
     mean = weights @ means
@@ -132,13 +92,12 @@ def bhattacharyya(shift: Array, first: Array, second: Array) -> Array:
     return np.where(flat, far, 0.125 * squared + 0.5 * between)
 
 
-def entropy_bounds(log_weights: Array, means: Array, factors: Array) -> Bounds:
+def entropy_bounds(log_weights: Array, means: Array, covariances: Array) -> Bounds:
     """Return bounds of -E log p(x), in nats (see `Mixture.entropy_bounds`)."""
     used = np.isfinite(log_weights)
-    log_weights, means, factors = log_weights[used], means[used], factors[used]
+    log_weights, means, covariances = log_weights[used], means[used], covariances[used]
     weights = np.exp(log_weights)
     n_features = means.shape[1]
-    covariances = dense(factors)
     log_det = np.linalg.slogdet(covariances)[1]
     conditional = float(weights @ (0.5 * (log_det + n_features * (1 + _LOG_2PI))))
     n_components = len(weights)

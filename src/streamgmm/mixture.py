@@ -88,19 +88,19 @@ class Mixture:
         return mixture
 
     @classmethod
-    def from_kernel_form(cls, offset: Array, means: Array, scale: Array, covariance_type: str) -> Mixture:
-        """Return the mixture whose `kernel_form` these arrays are."""
+    def from_kernel_form(cls, model: Any, covariance_type: str) -> Mixture:
+        """Return the mixture whose `kernel_form` this is."""
         kind = covariance.get(covariance_type)
-        log_weights = offset + kind.log_scale(scale)
+        log_weights = model.offset + kind.log_scale(model.scale)
         log_weights -= np.logaddexp.reduce(log_weights)
-        return cls.from_factor(log_weights, means, kind.collapse(scale), covariance_type)
+        return cls.from_factor(log_weights, model.means, kind.collapse(model.scale), covariance_type)
 
     def _set(self, log_weights: Array, means: Array, factor: Array, covariance_type: str) -> None:
         for array in (log_weights, means, factor):
             array.flags.writeable = False
         kind = covariance.get(covariance_type)
         scale = kind.expand(factor, *means.shape)
-        form = (log_weights - kind.log_scale(scale), means.copy(), scale)
+        form = kind.form(log_weights - kind.log_scale(scale), means.copy(), scale)
         for name, value in (
             ("log_weights", log_weights),
             ("means", means),
@@ -165,7 +165,7 @@ class Mixture:
     @property
     def standard_deviations(self) -> Array:
         """Standard deviation of each feature in each component (n_components, n_features)."""
-        return np.asarray(np.hypot.reduce(self.kernel_factor(), axis=2))
+        return self.kind.standard_deviations(self.factor, *self.means.shape)
 
     @property
     def n_parameters(self) -> int:
@@ -174,13 +174,17 @@ class Mixture:
         covariances = self.kind.n_parameters(n_components, n_features)
         return n_components - 1 + n_components * n_features + covariances
 
-    def kernel_form(self) -> tuple[Array, Array, Array]:
-        """Return (offset, means, scale) as the kernels take them (see `kernels`); not to be changed."""
+    def kernel_form(self) -> Any:
+        """Return the record (offset, means, scale) that the kernels take; not to be changed."""
         return self._kernel_form  # type: ignore[attr-defined]
 
     def kernel_factor(self) -> Array:
         """Return a copy of the factor for each component, (n_components, n_features, n_features or 1)."""
         return self.kind.spread(self.factor, *self.means.shape)
+
+    def covariance_matrices(self) -> Array:
+        """Return the covariance matrix of each component (n_components, n_features, n_features)."""
+        return self.kind.dense(self.factor, *self.means.shape)
 
     def log_prob(self, X: Any, *, n_threads: int | None = None) -> Array:
         """Return log p(x) of each row (n_samples,), in nats.
@@ -226,13 +230,9 @@ class Mixture:
         weights = self.weights
         labels = rng.choice(self.n_components, size=n_samples, p=weights / weights.sum())
         X = rng.standard_normal((n_samples, self.n_features))
-        factor = self.factor
         for k in range(self.n_components):
             rows = labels == k
-            if self.kind.has_matrices:
-                X[rows] = self.means[k] + X[rows] @ (factor[k] if factor.ndim == 3 else factor).T
-            else:
-                X[rows] = self.means[k] + X[rows] * factor[k]
+            X[rows] = self.means[k] + self.kind.sample(self.factor, k, X[rows])
         return X, labels
 
     def marginal(self, features: int | Iterable[int]) -> Mixture:
@@ -249,13 +249,7 @@ class Mixture:
         array([[[9.]]])
         """
         chosen = algebra.checked_features(features, self.n_features)
-        factor: Any = self.factor
-        if self.kind.has_matrices:
-            roots = factor.reshape(-1, *factor.shape[-2:])
-            factor = np.array([algebra.triangular(root[chosen]) for root in roots])
-            factor = factor[0] if self.kind.pooled else factor
-        elif not self.kind.pooled:
-            factor = factor[:, chosen]
+        factor = self.kind.marginal(self.factor, chosen)
         return Mixture.from_factor(self.log_weights, self.means[:, chosen], factor, self.covariance_type)
 
     def condition(self, values: Mapping[int, float]) -> Mixture:
@@ -286,19 +280,7 @@ class Mixture:
         if not unknown:
             raise ValueError("`values` must leave at least one feature unknown, got all")
         given = _finite("values", list(values.values()))
-        if not self.kind.has_matrices:  # features are independent within a component
-            part, rest = self.marginal(known), self.marginal(unknown)
-            sds = part.standard_deviations
-            log_prob = algebra.log_normal((given - part.means) / sds, sds)
-            means, factor = rest.means, rest.factor
-        else:
-            parts = [
-                algebra.condition_component(mean, root, known, unknown, given)
-                for mean, root in zip(self.means, self.kernel_factor(), strict=True)
-            ]
-            log_prob = np.array([part[0] for part in parts])
-            means = np.array([part[1] for part in parts])
-            factor = parts[0][2] if self.kind.pooled else np.array([part[2] for part in parts])
+        log_prob, means, factor = self.kind.condition(self.factor, self.means, known, unknown, given)
         log_weights = self.log_weights + log_prob
         if not log_weights.max() > sweep.TOO_FAR:
             raise ValueError("the given values are too far from every component: their squares overflow")
@@ -329,23 +311,11 @@ class Mixture:
         log_weight = np.logaddexp.reduce(pair)
         share = np.exp(pair - log_weight) if np.isfinite(log_weight) else np.array([0.5, 0.5])
         shift = self.means[j] - self.means[i]
-        between = share[0] * share[1] * np.outer(shift, shift)
         log_weights, means = self.log_weights.copy(), self.means.copy()
         log_weights[i], means[i] = log_weight, self.means[i] + share[1] * shift
-        covariances = self.covariances
-        if self.covariance_type == "tied":
-            covariances = covariances + np.exp(log_weight) * between
-        else:
-            added = {"full": between, "diag": np.diag(between), "spherical": np.diag(between).mean()}
-            covariances[i] = (
-                share[0] * covariances[i] + share[1] * covariances[j] + added[self.covariance_type]
-            )
-            covariances = np.delete(covariances, j, axis=0)
+        factor = self.kind.merge(self.factor, i, j, share, np.exp(log_weight), shift)
         return Mixture.from_factor(
-            np.delete(log_weights, j),
-            np.delete(means, j, axis=0),
-            self.kind.factor(covariances),
-            self.covariance_type,
+            np.delete(log_weights, j), np.delete(means, j, axis=0), factor, self.covariance_type
         )
 
     def entropy_bounds(self) -> algebra.Bounds:
@@ -362,7 +332,7 @@ class Mixture:
         >>> round(bounds.lower, 4), round(bounds.upper, 4)  # log 2 more than each component's
         (2.1121, 2.1121)
         """
-        return algebra.entropy_bounds(self.log_weights, self.means, self.kernel_factor())
+        return algebra.entropy_bounds(self.log_weights, self.means, self.covariance_matrices())
 
     def kl_divergence(
         self,

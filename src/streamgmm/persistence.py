@@ -341,14 +341,7 @@ def _wrong_parameters(tensors: Mapping[str, Array], description: Mapping[str, An
         return "means and factor must be finite"
     if np.isnan(log_weights).any() or not abs(np.exp(np.minimum(log_weights, 1.0)).sum() - 1.0) < _NORMALIZED:
         return f"the weights must sum to one, got {np.exp(np.minimum(log_weights, 1.0)).tolist()}"
-    diagonal = factor
-    if covariance.get(kind).has_matrices:
-        diagonal = np.diagonal(factor, axis1=-2, axis2=-1)
-        if np.triu(factor, 1).any():
-            return "factor must be lower triangular"
-    if not (diagonal > 0).all():
-        return f"the diagonal of factor must be positive, got {diagonal.min():.6g}"
-    return _wrong_names(description, means.shape[1])
+    return covariance.get(kind).fault(factor) or _wrong_names(description, means.shape[1])
 
 
 def _wrong_names(description: Mapping[str, Any], n_features: int) -> str | None:

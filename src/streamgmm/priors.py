@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from . import covariance
+from .kernels.records import FLAGS, Options, record
 from .statistics import Array
 
 __all__ = ["ConjugatePrior", "weak_prior"]
@@ -80,9 +82,9 @@ def options(
     n_components: int,
     n_features: int,
     floor: Any = 0.0,
-    prior: ConjugatePrior | None = None,
-) -> Array:
-    """Return regularization and prior as the flat array that the compiled updates take (see `m_step`).
+    prior: ConjugatePrior | Sequence[ConjugatePrior] | None = None,
+) -> Options:
+    """Return regularization and prior as the record that the compiled updates take.
 
     Parameters
     ----------
@@ -90,15 +92,43 @@ def options(
     n_components, n_features : int
     floor : array-like of shape (n_features,) or float
         The variance added to each feature.
-    prior : ConjugatePrior, optional
+    prior : ConjugatePrior or sequence of them, optional
+        One for all components, or one for each.
     """
-    floor = np.broadcast_to(np.asarray(floor, dtype=np.float64), (n_features,))
-    head = np.concatenate([[float(kind.pooled), float(prior is not None)], kind.pool_features(floor)])
-    if prior is None:
-        return head
-    if len(prior.mean) != n_features:
-        raise ValueError(f"`prior.mean` must have shape ({n_features},), got ({len(prior.mean)},)")
-    count, scale = kind.prior_terms(n_components, float(prior.degrees_of_freedom or 0), prior.scale)
-    return np.concatenate(
-        [head, [prior.concentration - 1.0, prior.mean_count, count], prior.mean, scale.ravel()]
+    floor = kind.pool_features(np.array(np.broadcast_to(floor, (n_features,)), dtype=np.float64))
+    flags = record(
+        FLAGS, is_pooled=kind.pooled, has_prior=prior is not None, is_regular=prior is not None or floor.any()
     )
+    zeros = kind.empty_batch(n_components, n_features)
+    made = Options(flags, floor, *(np.zeros(n_components) for _ in range(3)), zeros.s1, zeros.s2)
+    if prior is None:
+        return made
+    priors = [prior] * n_components if isinstance(prior, ConjugatePrior) else list(prior)
+    if len(priors) != n_components:
+        raise ValueError(f"`prior` must be one, or one for each of {n_components} components, got {len(priors)}")
+    for k, one in enumerate(priors):
+        if len(one.mean) != n_features:
+            raise ValueError(f"`prior.mean` must have shape ({n_features},), got ({len(one.mean)},)")
+        made.concentration[k], made.mean_count[k] = one.concentration - 1.0, one.mean_count
+        count, scale = kind.prior_terms(n_components, float(one.degrees_of_freedom or 0), one.scale)
+        made.covariance_count[k] = count / kind.pool_size(n_components, n_features)
+        made.scatter[k] = scale.reshape(zeros.s2.shape[1:]) / (n_components if kind.is_shared else 1)
+        made.mean[k] = one.mean
+    return made
+
+
+def carried(kind: covariance.CovarianceType, options: Options, index: Any) -> Options:
+    """Return the options of a mixture whose components go on from these; -1 takes the components' mean."""
+    flags, floor, *parts = options
+    chosen = []
+    for part in parts:
+        shape = (len(index),) + (1,) * (part.ndim - 1)
+        chosen.append(np.where((index >= 0).reshape(shape), part[index], part.mean(axis=0)))
+    made = Options(flags, floor, *chosen)
+    if kind.is_shared and flags.has_prior:  # the components' shares of one prior
+        (n_old, n_features), n_new = options.mean.shape, len(index)
+        old, new = (kind.prior_terms(n, 0.0, np.eye(n_features))[0] for n in (n_old, n_new))
+        count = (options.covariance_count.sum() - old + new) / n_new
+        made.covariance_count[:] = count
+        made.scatter[:] = options.scatter.sum(axis=0) / n_new
+    return made

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from . import covariance
+
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
@@ -68,6 +70,11 @@ class Statistics:
             self.origin,
         )
 
+    @property
+    def squares(self) -> Array:
+        """Sum of weight times responsibility times (x - origin)^2 (n_components, n_features)."""
+        return covariance.of_moments(self.s1, self.s2).squares(self.s2)
+
     def recenter(self, origin: Array) -> Statistics:
         """Return the same moments about other points; exact, no row is read again.
 
@@ -87,12 +94,9 @@ class Statistics:
         shift = self.origin - origin
         nk = self.nk[:, np.newaxis]
         s1 = self.s1 + nk * shift
-        if self.s2.ndim == 2:
-            s2 = self.s2 + shift * (2 * self.s1 + nk * shift)
-        else:
-            cross = self.s1[:, :, np.newaxis] * shift[:, np.newaxis, :]
-            outer = shift[:, :, np.newaxis] * shift[:, np.newaxis, :]
-            s2 = self.s2 + cross + np.swapaxes(cross, 1, 2) + self.nk[:, np.newaxis, np.newaxis] * outer
+        kind = covariance.of_moments(self.s1, self.s2)
+        half = self.s1 + 0.5 * nk * shift
+        s2 = self.s2 + (kind.outer(half, shift) + kind.outer(shift, half))
         return replace(self, s1=s1, s2=s2, origin=origin)
 
     def scale(self, factor: float) -> Statistics:

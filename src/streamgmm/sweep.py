@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from .kernels import rows as kernels
+from .kernels.records import Batch
 from .statistics import Array, Statistics
 
 if TYPE_CHECKING:
@@ -75,44 +76,23 @@ def sum_rows(mixture: Mixture, X: Any, weights: Array, *, n_threads: int | None 
 
     The log-likelihood is NaN or minus infinity where rows are not finite or too far away to be squared.
     """
-    parameters = mixture.kernel_form()
-    kind = mixture.kind
-    n_components, n_features = mixture.means.shape
-    moments = parameters[2].shape
+    model = mixture.kernel_form()
 
-    def run(start: int, stop: int) -> tuple[float, float, Array, Array, Array]:
-        nk = np.zeros(n_components)
-        s1 = np.zeros((n_components, n_features))
-        s2 = np.zeros(moments)
-        weight = log_likelihood = 0.0
+    def run(start: int, stop: int) -> Batch:
+        sums = mixture.kind.empty_batch(*mixture.means.shape)
         for begin, end in _chunks(start, stop):
-            sums = kernels.statistics(
-                kernel_rows(X[begin:end]),
-                weights[begin:end] if len(weights) else _NO_WEIGHTS,
-                *parameters,
-                nk,
-                s1,
-                s2,
+            part = weights[begin:end] if len(weights) else _NO_WEIGHTS
+            weight, log_likelihood = kernels.statistics(kernel_rows(X[begin:end]), part, model, sums)
+            sums = sums._replace(
+                weight=sums.weight + weight, log_likelihood=sums.log_likelihood + log_likelihood
             )
-            weight += sums[0]
-            log_likelihood += sums[1]
-        return weight, log_likelihood, nk, s1, s2
+        return sums
 
-    weight = log_likelihood = 0.0
-    nk = np.zeros(n_components)
-    s1 = np.zeros((n_components, n_features))
-    s2 = np.zeros(moments)
+    total = mixture.kind.empty_batch(*mixture.means.shape)
     for part in _over_spans(run, len(X), n_threads):
-        weight += part[0]
-        log_likelihood += part[1]
-        nk += part[2]
-        s1 += part[3]
-        s2 += part[4]
-    if kind.has_matrices:
-        s2 = np.tril(s2) + np.swapaxes(np.tril(s2, -1), 1, 2)
-    else:
-        s2 = s2[:, :, 0]
-    return Statistics(weight, log_likelihood, nk, s1, s2, mixture.means)
+        total = Batch(*(whole + added for whole, added in zip(total, part, strict=True)))
+    s2 = mixture.kind.public_moments(total.s2)
+    return Statistics(total.weight, total.log_likelihood, total.nk, total.s1, s2, mixture.means)
 
 
 def densities(
@@ -123,13 +103,13 @@ def densities(
     Without ``responsibilities`` the second array has no rows.
     """
     X = as_rows(X, mixture.n_features)
-    parameters = mixture.kernel_form()
+    model = mixture.kernel_form()
     log_prob = np.empty(len(X))
     resp = np.empty((len(X) if responsibilities else 0, mixture.n_components))
 
     def run(start: int, stop: int) -> None:
         for begin, end in _chunks(start, stop):
-            kernels.densities(kernel_rows(X[begin:end]), *parameters, log_prob[begin:end], resp[begin:end])
+            kernels.densities(kernel_rows(X[begin:end]), model, log_prob[begin:end], resp[begin:end])
 
     for _ in _over_spans(run, len(X), n_threads):
         pass

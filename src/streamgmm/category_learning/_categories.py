@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from streamgmm import priors, sweep
+from streamgmm import covariance, priors, sweep
 from streamgmm.fit.stream import Learner
 from streamgmm.mixture import Mixture
 from streamgmm.rules import GradientAscent
@@ -32,6 +32,13 @@ class Trajectory(NamedTuple):
     weights: Array
     means: Array
     sds: Array
+
+
+def first(means: Array, sds: Array, covariance_type: str) -> Mixture:
+    """Return equally frequent categories with independent cues; means and sds (n_categories, n_cues)."""
+    kind = covariance.get(covariance_type)
+    weights = np.full(len(means), 1.0 / len(means))
+    return Mixture(weights, means, kind.covariances(kind.from_variances(sds**2)), covariance_type)
 
 
 def start(rule: GradientAscent, mixture: Mixture) -> Learner:
@@ -166,9 +173,8 @@ class Categories:
     def correlations_(self) -> Array:
         """Correlation matrices (n_categories, n_cues, n_cues)."""
         mixture = self._mixture
-        if not mixture.kind.has_matrices:
-            return np.tile(np.eye(mixture.n_features), (mixture.n_components, 1, 1))
-        unit = mixture.factor / mixture.standard_deviations[:, :, np.newaxis]
+        roots = mixture.kind.roots(mixture.factor, *mixture.means.shape)
+        unit = roots / mixture.standard_deviations[:, :, np.newaxis]
         return unit @ np.swapaxes(unit, 1, 2)
 
     @property

@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from streamgmm.mixture import Mixture
 from streamgmm.rules import GradientAscent
 from streamgmm.rules.transforms import Rate
 from streamgmm.statistics import Array
 
 from . import _check
-from ._categories import Categories, Trajectory, start
+from ._categories import Categories, Trajectory, first, start
 
 __all__ = ["CategoryLearner", "Trajectory", "placed"]
 
@@ -136,12 +135,8 @@ class CategoryLearner(Categories):
         part = 0.5 if self.covariance == "full" else 0.1
         sd = part * spread if self._initial_sd is None else self._initial_sd
         sd = np.broadcast_to(_check.positive("initial_sd", sd, n_cues), means.shape)
-        weights = np.full(self.n_categories, 1.0 / self.n_categories)
-        if self.covariance in ("bivariate", "full"):
-            mixture = Mixture(weights, means, sd[:, :, np.newaxis] ** 2 * np.eye(n_cues), "full")
-        else:
-            mixture = Mixture(weights, means, sd**2, "diag")
-        self._learner = start(self._rule(spread), mixture)
+        covariance_type = "full" if self.covariance in ("bivariate", "full") else "diag"
+        self._learner = start(self._rule(spread), first(means, sd, covariance_type))
 
     def _rule(self, spread: Array) -> GradientAscent:
         """Return the rule whose steps of one token are the model's."""

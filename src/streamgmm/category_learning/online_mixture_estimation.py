@@ -11,7 +11,7 @@ from streamgmm.rules import GradientAscent
 from streamgmm.rules.transforms import Rate
 
 from . import _check
-from ._categories import Categories, start
+from ._categories import Categories, first, start
 from .learner import placed
 
 
@@ -102,9 +102,7 @@ class OnlineMixtureEstimation(Categories):
         means, spread = placed(self._initial_means, self.n_categories, n_cues, self._rng)
         sd = spread / 3.0 if self._initial_sd is None else self._initial_sd
         sd = np.broadcast_to(_check.positive("initial_sd", sd, n_cues), means.shape)
-        covariances = sd[:, :, np.newaxis] ** 2 * np.eye(n_cues) if self.covariance == "full" else sd**2
-        weights = np.full(self.n_categories, 1.0 / self.n_categories)
-        self._all = Mixture(weights, means, covariances, self.covariance)
+        self._all = first(means, sd, self.covariance)
         self._alive = np.arange(self.n_categories)
         rate, rate_weight = self._rates
         self._rule = GradientAscent(

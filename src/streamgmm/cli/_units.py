@@ -82,10 +82,7 @@ def unstandardize(mixture: Mixture, center: NDArray[Any], scale: NDArray[Any]) -
     from streamgmm.mixture import Mixture
 
     means = center + scale * mixture.means
-    if mixture.kind.has_matrices:
-        factor, covariance_type = scale[:, None] * mixture.factor, mixture.covariance_type
-    else:
-        factor, covariance_type = scale * mixture.kernel_factor()[:, :, 0], "diag"
+    covariance_type, factor = mixture.kind.rescale(mixture.factor, scale)
     return Mixture.from_factor(mixture.log_weights, means, factor, covariance_type)
 
 

@@ -1,16 +1,14 @@
-"""The four covariance types and what differs between them; a new type is one file and one line here."""
+"""The covariance types and what differs between them: a folder for each family, a line here for each type."""
 
 from __future__ import annotations
 
-from ._base import CovarianceType
-from .diag import Diag
-from .full import Full
-from .spherical import Spherical
-from .tied import Tied
+from ._base import Array, CovarianceType
+from .diagonal import Diag, Spherical
+from .triangular import Full, Tied
 
 _TYPES: dict[str, CovarianceType] = {kind.name: kind for kind in (Full(), Tied(), Diag(), Spherical())}
 
-__all__ = ["CovarianceType", "get", "names"]
+__all__ = ["CovarianceType", "get", "names", "of_moments"]
 
 
 def names() -> tuple[str, ...]:
@@ -36,3 +34,11 @@ def get(name: str) -> CovarianceType:
     if name not in _TYPES:
         raise ValueError(f"`covariance_type` must be one of {', '.join(map(repr, _TYPES))}, got {name!r}")
     return _TYPES[name]
+
+
+def of_moments(s1: Array, s2: Array) -> CovarianceType:
+    """Return a covariance type that sums second moments as these are: any of its family."""
+    for kind in _TYPES.values():
+        if s2.shape == kind.moments_shape(*s1.shape):
+            return kind
+    raise ValueError(f"`s2` must have the shape of some covariance type's moments, got {s2.shape}")

@@ -1,4 +1,4 @@
-"""What a covariance type must know: shapes, factors, and its form inside the kernels."""
+"""What a covariance type must know: shapes, factors, moments, and its form inside the kernels."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from streamgmm.kernels import m_step
-from streamgmm.kernels._jit import UPDATE, pointer
+from streamgmm.kernels.records import Batch
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+LOG_2PI = float(np.log(2 * np.pi))
 
 
 class CovarianceType(ABC):
@@ -18,20 +18,59 @@ class CovarianceType(ABC):
 
     The kernels know two families, triangular factors and standard deviations; a type is a family, pooled or
     not: `tied` is the triangular family pooled over components, `spherical` the diagonal one pooled over
-    features.
+    features. Nothing outside this package asks which it is.
+
+    A ``factor`` has the covariances' shape, scikit-learn's; ``scale`` is the kernels' form of all components;
+    moments are sums of products (n_components, n_features, n_features), or of squares (n_components,
+    n_features).
+
+    Attributes
+    ----------
+    name : str
+    pooled : bool
+        Whether components or features share what is estimated.
+    is_shared : bool
+        Whether all components have the same covariance.
+    requirement : str
+        What covariances and precisions must be.
+    form : type
+        The record of parameters in the kernels' form, which chooses the family's compiled functions
+        (`streamgmm.kernels.family`).
     """
 
     name: str
     pooled: bool
-    has_matrices: bool
+    is_shared: bool = False
+    requirement: str
+    form: type
+
+    # Sizes
 
     @abstractmethod
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         """Return the shape of the covariances, and of their factor: scikit-learn's."""
 
     @abstractmethod
-    def factor(self, covariances: Array) -> Array:
+    def n_parameters(self, n_components: int, n_features: int) -> int:
+        """Return the number of free parameters in the covariances."""
+
+    @abstractmethod
+    def rows_needed(self, n_features: int) -> int:
+        """Return the number of rows without which a covariance is singular."""
+
+    def pool_size(self, n_components: int, n_features: int) -> int:
+        """Return how many components or features share a parameter."""
+        return 1
+
+    # Factors, covariances and precisions
+
+    @abstractmethod
+    def factor(self, covariances: Array, name: str = "covariances") -> Array:
         """Return the lower triangular factors or standard deviations; ValueError names a bad component."""
+
+    @abstractmethod
+    def fault(self, factor: Array) -> str | None:
+        """Say what keeps an array of the right shape from being a factor."""
 
     @abstractmethod
     def covariances(self, factor: Array) -> Array:
@@ -42,8 +81,144 @@ class CovarianceType(ABC):
         """Return scikit-learn's ``precisions_cholesky_``: U with precision U U' (upper triangular)."""
 
     @abstractmethod
+    def from_precisions_cholesky(self, root: Array) -> Array:
+        """Return the factor that has these `precisions_cholesky`."""
+
+    @abstractmethod
+    def precisions(self, root: Array) -> Array:
+        """Return the precisions with these `precisions_cholesky`."""
+
+    @abstractmethod
+    def from_precisions(self, precisions: Array, name: str = "precisions") -> Array:
+        """Return the factor that has these precisions; ValueError names a bad component."""
+
+    @abstractmethod
+    def allows(self, precisions: Array) -> bool:
+        """Tell whether precisions are what `requirement` says, as far as scikit-learn asks."""
+
+    @abstractmethod
+    def from_variances(self, variances: Array) -> Array:
+        """Return the factor nearest to independent features with variances (n_components, n_features)."""
+
+    @abstractmethod
+    def random_factor(
+        self, rng: np.random.Generator, n_components: int, n_features: int, low: float, high: float
+    ) -> Array:
+        """Return a factor in random directions, with standard deviations along them from low to high."""
+
+    @abstractmethod
+    def free(self, values: Array) -> Array:
+        """Return the free entries (n_parameters,) of covariances, precisions or factors."""
+
+    @abstractmethod
+    def information(self, factor: Array, weights: Array, n_features: int) -> Array:
+        """Return about the Fisher information of a row about each of `free`, the diagonal in logarithms."""
+
+    @abstractmethod
+    def is_singular(self, factor: Array) -> bool:
+        """Tell whether a component's covariance is singular, as far as float64 can tell."""
+
+    # Of each component
+
+    @abstractmethod
     def spread(self, factor: Array, n_components: int, n_features: int) -> Array:
         """Return a factor for each component (n_components, n_features, n_features or 1), newly allocated."""
+
+    @abstractmethod
+    def roots(self, factor: Array, n_components: int, n_features: int) -> Array:
+        """Return matrices F with S = F F' (n_components, n_features, n_features)."""
+
+    @abstractmethod
+    def dense(self, factor: Array, n_components: int, n_features: int) -> Array:
+        """Return the covariance matrices (n_components, n_features, n_features)."""
+
+    @abstractmethod
+    def standard_deviations(self, factor: Array, n_components: int, n_features: int) -> Array:
+        """Return the standard deviation of each feature (n_components, n_features)."""
+
+    @abstractmethod
+    def axis_lengths(self, factor: Array, n_components: int, n_features: int) -> Array:
+        """Return the standard deviations along the principal axes (n_components, n_features), unordered."""
+
+    @abstractmethod
+    def sample(self, factor: Array, k: int, z: Array) -> Array:
+        """Return rows of a component, less its mean, for standard normal z (n_samples, n_features)."""
+
+    @abstractmethod
+    def draw(
+        self, rng: np.random.RandomState, covariances: Array, k: int, n_samples: int, n_features: int
+    ) -> Array:
+        """Draw rows of a component, less its mean, as scikit-learn draws them."""
+
+    # Mixtures from mixtures
+
+    def select(self, factor: Array, components: Any) -> Array:
+        """Return the factor of some components, in this order; of one for an integer."""
+        return factor[components]
+
+    @abstractmethod
+    def marginal(self, factor: Array, features: list[int]) -> Array:
+        """Return the factor of some features, in this order."""
+
+    @abstractmethod
+    def condition(
+        self, factor: Array, means: Array, known: list[int], unknown: list[int], values: Array
+    ) -> tuple[Array, Array, Array]:
+        """Return log N(values) of each component, and means and factor of the unknown features given them."""
+
+    def merge(self, factor: Array, i: int, j: int, share: Array, weight: float, shift: Array) -> Array:
+        """Return the factor where component i has the covariance of i and j together, and j is gone.
+
+        The two have these shares (2,) of a weight, and means that differ by ``shift`` (n_features,).
+        """
+        merged = factor.copy()
+        roots = [np.sqrt(part) * factor[k] for part, k in zip(share, (i, j), strict=True)]
+        merged[i] = self._sum(roots, np.sqrt(share[0] * share[1]) * shift)
+        return np.delete(merged, j, axis=0)
+
+    @abstractmethod
+    def _sum(self, roots: list[Array], shift: Array) -> Array:
+        """Return the factor of the sum of covariances with these factors, and of shift shift'."""
+
+    @abstractmethod
+    def rescale(self, factor: Array, scale: Array) -> tuple[str, Array]:
+        """Return the covariance type and the factor of rows times a positive scale (n_features,)."""
+
+    # Second moments
+
+    @abstractmethod
+    def moments_shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        """Return the shape of ``Statistics.s2``."""
+
+    @abstractmethod
+    def products(self, left: Array, right: Array) -> Array:
+        """Return the moments that are the sums over rows (..., n_samples, n_features) of left right'."""
+
+    def outer(self, left: Array, right: Array) -> Array:
+        """Return the moments left right' of each component (..., n_features)."""
+        return self.products(left[..., np.newaxis, :], right[..., np.newaxis, :])
+
+    @abstractmethod
+    def squares(self, s2: Array) -> Array:
+        """Return each feature's sums of squares (..., n_features)."""
+
+    @abstractmethod
+    def from_squares(self, squares: Array) -> Array:
+        """Return the moments of independent features with these sums of squares (..., n_features)."""
+
+    @abstractmethod
+    def traces(self, factor: Array, s2: Array) -> Array:
+        """Return tr(S^-1 s2) of each component (n_components,)."""
+
+    @abstractmethod
+    def kernel_moments(self, s2: Array) -> Array:
+        """Return a copy of moments in the shape of the kernels' form."""
+
+    @abstractmethod
+    def public_moments(self, s2: Array) -> Array:
+        """Return as ``Statistics.s2`` what a kernel has summed: it leaves out what symmetry gives."""
+
+    # Inside the kernels
 
     @abstractmethod
     def expand(self, factor: Array, n_components: int, n_features: int) -> Array:
@@ -54,17 +229,16 @@ class CovarianceType(ABC):
         """Return the factor whose `expand` is ``scale``."""
 
     @abstractmethod
-    def n_parameters(self, n_components: int, n_features: int) -> int:
-        """Return the number of free parameters in the covariances."""
-
-    @abstractmethod
     def scatter(self, scale: Array) -> Array:
         """Return the covariances or variances, shaped like the kernels' form."""
 
+    @abstractmethod
+    def log_det(self, scale: Array) -> Array:
+        """Return log det S of each component, from the kernels' form."""
+
     def log_scale(self, scale: Array) -> Array:
         """Return (log det S + n_features log(2 pi)) / 2 for each component, from the kernels' form."""
-        inverse = scale[:, :, 0] if scale.shape[2] == 1 else np.diagonal(scale, axis1=1, axis2=2)
-        return 0.5 * (scale.shape[1] * np.log(2 * np.pi) - np.log(inverse).sum(axis=1))
+        return np.asarray(0.5 * (self.log_det(scale) + scale.shape[1] * LOG_2PI))
 
     @abstractmethod
     def prior_terms(self, n_components: int, degrees_of_freedom: float, scale: Array) -> tuple[float, Array]:
@@ -75,90 +249,19 @@ class CovarianceType(ABC):
         return variances
 
     @abstractmethod
-    def em_update(self, has_prior: bool) -> Any:
-        """Return the compiled M-step that EM and online EM share."""
+    def triangle(self, n_features: int) -> int:
+        """Return the size of the triangles that `free` entries come from, 0 if these are no triangles."""
+
+    def empty_batch(self, n_components: int, n_features: int) -> Batch:
+        """Return statistics of no rows, in the kernels' shapes."""
+        s2 = self.kernel_moments(np.zeros(self.moments_shape(n_components, n_features)))
+        return Batch(0.0, 0.0, np.zeros(n_components), np.zeros((n_components, n_features)), s2)
+
+    def empty_form(self, n_components: int, n_features: int) -> Any:
+        """Return zeros in the kernels' form."""
+        return self.form(*self.empty_batch(n_components, n_features)[2:])
 
 
-class Triangular(CovarianceType):
-    """What `full` and `tied` share: each component has a lower triangular factor."""
-
-    has_matrices = True
-
-    def expand(self, factor: Array, n_components: int, n_features: int) -> Array:
-        return split(self.spread(factor, n_components, n_features))
-
-    def covariances(self, factor: Array) -> Array:
-        return factor @ np.swapaxes(factor, -1, -2)
-
-    def precisions_cholesky(self, factor: Array) -> Array:
-        return np.swapaxes(np.linalg.inv(factor), -1, -2)
-
-    def scatter(self, scale: Array) -> Array:
-        factors = join(scale)
-        return np.ascontiguousarray(factors @ np.swapaxes(factors, 1, 2))
-
-    def em_update(self, has_prior: bool) -> Any:
-        apart = not (has_prior or self.pooled)
-        return pointer(m_step.update_full if apart else m_step.update_triangular, UPDATE)
-
-
-class Diagonal(CovarianceType):
-    """What `diag` and `spherical` share: each component has standard deviations."""
-
-    has_matrices = False
-
-    def expand(self, factor: Array, n_components: int, n_features: int) -> Array:
-        return 1.0 / np.square(self.spread(factor, n_components, n_features))
-
-    def factor(self, covariances: Array) -> Array:
-        bad = np.argwhere(~(covariances > 0))
-        if len(bad):
-            where = tuple(int(index) for index in bad[0])
-            raise ValueError(
-                f"`covariances` must be positive, got {covariances[where]} for component {where[0]}"
-            )
-        return np.sqrt(covariances)
-
-    def covariances(self, factor: Array) -> Array:
-        return np.square(factor)
-
-    def precisions_cholesky(self, factor: Array) -> Array:
-        return 1.0 / factor
-
-    def scatter(self, scale: Array) -> Array:
-        return 1.0 / scale
-
-    def em_update(self, has_prior: bool) -> Any:
-        return pointer(m_step.update_diagonal, UPDATE)
-
-
-def split(factor: Array) -> Array:
-    """Return the kernels' form of Cholesky factors (n, n_features, n_features), see `kernels.triangular`."""
-    diagonal = np.diagonal(factor, axis1=1, axis2=2)
-    scale = np.array(factor / diagonal[:, np.newaxis, :], dtype=np.float64)
-    index = np.arange(factor.shape[1])
-    scale[:, index, index] = 1.0 / np.square(diagonal)
-    return scale
-
-
-def join(scale: Array) -> Array:
-    """Return the Cholesky factors that `split` takes apart."""
-    index = np.arange(scale.shape[1])
-    root = 1.0 / np.sqrt(scale[:, index, index])
-    factor = np.tril(scale, -1) * root[:, np.newaxis, :]
-    factor[:, index, index] = root
-    return factor
-
-
-def cholesky(matrix: Array, what: str) -> Array:
-    """Return the lower Cholesky factor; ValueError if not symmetric positive definite."""
-    if not np.allclose(
-        matrix, matrix.T, rtol=1e-7, atol=1e-7 * np.sqrt(np.abs(np.outer(*[np.diag(matrix)] * 2)))
-    ):
-        raise ValueError(f"{what} must be symmetric, got {matrix.tolist()}")
-    try:
-        return np.array(np.linalg.cholesky(matrix), dtype=np.float64)
-    except np.linalg.LinAlgError:
-        raise ValueError(
-            f"{what} must be positive definite, got smallest eigenvalue {np.linalg.eigvalsh(matrix)[0]:.3g}"
-        ) from None
+def log_normal(z: Array, scales: Array) -> Array:
+    """Return log densities (...) of Gaussians at whitened points (..., n); factors have these diagonals."""
+    return np.asarray(-0.5 * np.sum(np.square(z) + LOG_2PI, axis=-1) - np.log(scales).sum(axis=-1))

@@ -154,13 +154,13 @@ def separation(mixture: Mixture) -> float:
     1.5
     """
     mixture = mixture_of(mixture, "mixture")
-    return float(_separations(mixture.means, mixture.kernel_factor()).min())
+    widest = mixture.kind.axis_lengths(mixture.factor, *mixture.means.shape).max(axis=1)
+    return float(_separations(mixture.means, widest).min())
 
 
-def _separations(means: Array, factors: Array) -> Array:
+def _separations(means: Array, widest: Array) -> Array:
     """Return c of each pair of components (n_components, n_components), with infinity for itself."""
     n_features = means.shape[1]
-    widest = np.linalg.norm(factors, 2, axis=(1, 2)) if factors.shape[2] > 1 else factors.max(axis=(1, 2))
     distances = np.linalg.norm(means[:, np.newaxis] - means, axis=2)
     np.fill_diagonal(distances, np.inf)
     return np.array(distances / (np.sqrt(n_features) * np.maximum.outer(widest, widest)))
@@ -177,22 +177,13 @@ def _random_mixture(
     kind = covariance.get(covariance_type)
     log_weights = rng.uniform(0, np.log(2), n_components)
     log_weights -= np.logaddexp.reduce(log_weights)
-    factor = _random_factor(kind.shape(n_components, n_features), kind.has_matrices, rng)
-    spread = kind.spread(factor, n_components, n_features)
+    factor = kind.random_factor(rng, n_components, n_features, *_DEVIATIONS)
+    widest = kind.axis_lengths(factor, n_components, n_features).max(axis=1)
     tries = rng.normal(size=(_TRIES, n_components, n_features))
-    nearest = [float(_separations(means, spread).min()) for means in tries]
+    nearest = [float(_separations(means, widest).min()) for means in tries]
     best = int(np.argmax(nearest))  # or two means that are near by chance would blow up all distances
     means = tries[best] * (separation / nearest[best])
     return Mixture.from_factor(log_weights, means, factor, covariance_type)
-
-
-def _random_factor(shape: tuple[int, ...], has_matrices: bool, rng: np.random.Generator) -> Array:
-    """Return standard deviations, or Cholesky factors of covariances in random directions."""
-    if not has_matrices:
-        return rng.uniform(*_DEVIATIONS, shape)
-    directions = np.linalg.qr(rng.normal(size=shape))[0]
-    root = directions * rng.uniform(*_DEVIATIONS, shape[:-1])[..., np.newaxis, :]
-    return np.array(np.linalg.cholesky(root @ np.swapaxes(root, -1, -2)))
 
 
 def _draw(

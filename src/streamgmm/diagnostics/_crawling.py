@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from streamgmm import rules
-from streamgmm.algebra import dense
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
@@ -43,12 +42,13 @@ def sentences(run: Run) -> list[str]:
     em = rules.EM()
     with np.errstate(all="ignore"):  # components of a row or two become singular, and are passed over below
         target = em.update(statistics, em.init(final, n_rows=statistics.weight), final)[0]
-    shared = final.kind.has_matrices and final.kind.pooled
+    shared = final.kind.is_shared
+    covariances = final.covariance_matrices()
     found = []
     for k in range(final.n_components):
         if statistics.nk[k] <= final.n_features + 1:
             continue  # starved: where the rows ask it to go is noise
-        axes = np.linalg.eigh(dense(final.kernel_factor())[k])[1]
+        axes = np.linalg.eigh(covariances[k])[1]
         fractions = _speed.fractions(run.rule, step, final, statistics, target, k, axes)
         found += _mean(run, step, k, axes, target, fractions[0])
         if k == 0 or not shared:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamgmm.algebra import dense
 from streamgmm.statistics import Array
 
 from ._speed import is_gradient
@@ -29,9 +28,7 @@ def sentences(run: Run) -> list[str]:
         return []
     means = np.array([mixture.means for mixture in run.mixtures])
     with np.errstate(all="ignore"):  # a run may end in parameters that are not finite
-        variances = np.array(
-            [np.diagonal(dense(mixture.kernel_factor()), axis1=1, axis2=2) for mixture in run.mixtures]
-        )
+        variances = np.array([mixture.standard_deviations**2 for mixture in run.mixtures])
         fold = np.abs(np.diff(np.log(variances), axis=0))
         moved = np.abs(np.diff(means, axis=0)) / np.sqrt(np.maximum(variances[1:], variances[:-1]))
     near = np.diff(run.rows) <= run.batch_size * (1 + 1e-9)
@@ -58,7 +55,7 @@ def sentences(run: Run) -> list[str]:
 def why_cone(run: Run, name: str | None) -> str:
     """Say when a raw step leaves the positive definite matrices; empty where it cannot."""
     with np.errstate(all="ignore"):
-        variances = np.diagonal(dense(run.mixtures[-1].kernel_factor()), axis1=1, axis2=2)
+        variances = run.mixtures[-1].standard_deviations ** 2
     if name in ("covariance", "augmented"):
         k = int(variances.min(axis=1).argmin())
         return (

@@ -91,15 +91,15 @@ def fractions(
     if not hasattr(rule, "learning_rate"):
         return step * ones, step * ones
     share = statistics.nk[k] / statistics.weight
-    pooled = mixture.kind.pooled
-    shared = 1.0 if pooled and mixture.kind.has_matrices else share
+    kind = mixture.kind
+    shared = 1.0 if kind.is_shared else share
     if getattr(rule, "precondition", False):
         return step * share * ones, step * shared * ones
     name = getattr(rule, "parameterization", "")
     if name not in _MEAN_IS_A_COORDINATE:
         return _measured(name, step, mixture, statistics, target, k, axes)
     variance, wanted = along_axes(mixture, k, axes), along_axes(target, k, axes)
-    times = mixture.n_features if pooled and not mixture.kind.has_matrices else 1
+    times = 1 if kind.is_shared else kind.pool_size(*mixture.means.shape)
     covariance = step * shared * times * covariance_factor(name, variance, wanted)
     return step * share / variance, covariance
 
@@ -123,10 +123,9 @@ def covariance_factor(name: str, variance: Array, wanted: Array) -> Array:
 
 def along_axes(mixture: Mixture, k: int, axes: Array) -> Array:
     """Return a component's variance along each axis (n_features,)."""
-    factor = mixture.kernel_factor()[k]
-    if not mixture.kind.has_matrices:
-        factor = np.diag(np.broadcast_to(factor[:, 0], mixture.n_features))
-    return np.square(axes.T @ factor).sum(axis=1)
+    kind = mixture.kind
+    root = kind.roots(kind.select(mixture.factor, [k]), 1, mixture.n_features)[0]
+    return np.square(axes.T @ root).sum(axis=1)
 
 
 def _measured(

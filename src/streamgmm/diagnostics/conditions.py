@@ -41,11 +41,7 @@ def condition_numbers(mixture: Mixture) -> Array:
     array([100.,   2.])
     """
     require_mixture(mixture)
-    factor = mixture.kernel_factor()
-    if mixture.kind.has_matrices:
-        scales = np.linalg.svd(factor, compute_uv=False)
-    else:
-        scales = factor[:, :, 0]
+    scales = mixture.kind.axis_lengths(mixture.factor, *mixture.means.shape)
     return np.square(scales.max(axis=1) / scales.min(axis=1))
 
 

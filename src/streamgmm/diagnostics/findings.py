@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamgmm.algebra import bhattacharyya, dense
+from streamgmm.algebra import bhattacharyya
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
 
@@ -84,8 +84,8 @@ def spread(statistics: Statistics) -> Array:
     """Return the standard deviation of the rows along each feature (n_features,); 0 where it is rounding."""
     total = statistics.nk.sum()
     center = (statistics.nk @ statistics.origin + statistics.s1.sum(axis=0)) / total
-    s2 = statistics.recenter(np.broadcast_to(center, statistics.origin.shape)).s2.sum(axis=0)
-    variances = (np.diag(s2) if s2.ndim == 2 else s2) / total
+    centered = statistics.recenter(np.broadcast_to(center, statistics.origin.shape))
+    variances = centered.squares.sum(axis=0) / total
     shift = np.abs(statistics.origin - center).max(axis=0)
     rounding = 1e-30 * np.square(center) + 1e-14 * np.square(shift)
     return np.sqrt(np.where(variances > rounding, variances, 0.0))
@@ -96,7 +96,7 @@ def _require_matching(statistics: object, mixture: Mixture) -> None:
         raise ValueError(f"`statistics` must be a Statistics, got {type(statistics).__name__}")
     if not np.array_equal(statistics.origin, mixture.means, equal_nan=True):
         raise ValueError("`statistics` must be centered at the means of `mixture`: call `recenter`")
-    n_moments = 3 if mixture.kind.has_matrices else 2
+    n_moments = len(mixture.kind.moments_shape(*mixture.means.shape))
     if statistics.s2.ndim != n_moments:
         raise ValueError(
             f"`statistics.s2` must have {n_moments} dimensions for {mixture.covariance_type!r}, "
@@ -128,10 +128,9 @@ def _unused_sentence(k: int, mixture: Mixture, statistics: Statistics) -> str:
 def _starved(mixture: Mixture, statistics: Statistics, used: list[int]) -> list[str]:
     """Judge the rows of each covariance: of a component, or of all together where they share it."""
     n_features = mixture.n_features
-    shared = mixture.kind.has_matrices and mixture.kind.pooled
-    least = n_features + 1 if mixture.kind.has_matrices else 2
+    least = mixture.kind.rows_needed(n_features)
     counts = [("The covariance that all components share", float(statistics.nk.sum()))]
-    if not shared:
+    if not mixture.kind.is_shared:
         counts = [(f"Component {k}", float(statistics.nk[k])) for k in used]
     sentences = []
     for name, rows in counts:
@@ -140,7 +139,7 @@ def _starved(mixture: Mixture, statistics: Statistics, used: list[int]) -> list[
                 f"{name} is starved: {_rows(rows)}, but its covariance needs at least {least}. "
                 f"Remedy: {_MORE_ROWS}."
             )
-        elif mixture.kind.has_matrices and n_features > 1:
+        elif least > 2:  # else it has no shape that noise could give it
             condition = marchenko_pastur_condition(rows, n_features)
             if condition > NOISE_CONDITION:
                 sentences.append(
@@ -162,8 +161,8 @@ def _near_singular(mixture: Mixture, statistics: Statistics, used: list[int]) ->
             "which has the same value in all rows. Remedy: drop it."
         ]
     conditions = condition_numbers(mixture)
-    covariances = dense(mixture.kernel_factor())
-    shared = mixture.kind.has_matrices and mixture.kind.pooled
+    covariances = mixture.covariance_matrices()
+    shared = mixture.kind.is_shared
     sentences = []
     for k in used[:1] if shared else used:
         name = "The covariance that all components share" if shared else f"Component {k}"
@@ -197,7 +196,7 @@ def _spike_sentence(name: str, thinnest: float, direction: Array, rows: Array, c
 def _duplicates(mixture: Mixture, used: list[int]) -> list[str]:
     """Name the groups of components that are linked by distances below `SAME`."""
     groups: list[list[int]] = []
-    covariances = dense(mixture.kernel_factor())
+    covariances = mixture.covariance_matrices()
     for k in used:
         linked = [
             group

@@ -59,11 +59,7 @@ def _check_weights(value: Any, n_components: int) -> Array:
 def _check_precisions(value: Any, covariance_type: str, shape: tuple[int, ...]) -> Array:
     name = f"{covariance_type} precision"
     precisions = _checked(value, name, shape)
-    if not covariance.get(covariance_type).has_matrices:
-        if (precisions <= 0).any():
-            raise ValueError(f"'{name}' should be positive")
-        return precisions
-    matrices = precisions.reshape(-1, shape[-1], shape[-1])
-    if not (np.allclose(matrices, np.swapaxes(matrices, 1, 2)) and (np.linalg.eigvalsh(matrices) > 0).all()):
-        raise ValueError(f"'{name}' should be symmetric, positive-definite")
+    kind = covariance.get(covariance_type)
+    if not kind.allows(precisions):
+        raise ValueError(f"'{name}' should be {kind.requirement}")
     return precisions

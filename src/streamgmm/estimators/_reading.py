@@ -107,12 +107,11 @@ class ReadingMixin(DensityMixin, BaseEstimator):
 def attributes_of(mixture: Mixture, dtype: Any = np.float64) -> dict[str, Array]:
     """Return scikit-learn's fitted parameters of a mixture."""
     root = mixture.kind.precisions_cholesky(mixture.factor)
-    precisions = root @ np.swapaxes(root, -1, -2) if mixture.kind.has_matrices else np.square(root)
     attributes = {
         "weights_": mixture.weights,
         "means_": mixture.means,
         "covariances_": mixture.covariances,
-        "precisions_": precisions,
+        "precisions_": mixture.kind.precisions(root),
         "precisions_cholesky_": root,
     }
     return {name: np.array(value, dtype=dtype) for name, value in attributes.items()}

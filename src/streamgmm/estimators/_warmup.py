@@ -13,6 +13,7 @@ from sklearn.exceptions import NotFittedError
 from streamgmm import covariance, priors
 from streamgmm.fit.batch import BatchResult, fit_em
 from streamgmm.fit.initialize import feature_moments, initialize, initialize_cold, typical
+from streamgmm.kernels.records import Options
 from streamgmm.priors import ConjugatePrior
 from streamgmm.statistics import Array, Statistics
 from streamgmm.sweep import e_step
@@ -77,11 +78,11 @@ class WarmUp:
         )
 
     @cached_property
-    def options(self) -> Array:
+    def options(self) -> Options:
         """Regularization and prior for the rules that follow."""
         return self._options(self.settings.prior)
 
-    def _options(self, choice: str | ConjugatePrior | None) -> Array:
+    def _options(self, choice: str | ConjugatePrior | None) -> Options:
         mean, scatter = feature_moments(self.X, self.weights)
         variances = np.diag(scatter)
         constant = np.ptp(self.X, axis=0) == 0

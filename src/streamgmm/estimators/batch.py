@@ -21,6 +21,7 @@ from streamgmm.fit.batch import BatchResult, statistics_of
 from streamgmm.fit.rows import ArrayRows, BatchRows, Rows
 from streamgmm.fit.solvers import SOLVERS, Plan, collapsed, solve, weak_prior_of
 from streamgmm.fit.start import BOUND, SAMPLE, Given, best_start, start_mixture
+from streamgmm.kernels.records import Options
 from streamgmm.mixture import Mixture
 from streamgmm.priors import ConjugatePrior
 from streamgmm.statistics import Array
@@ -257,16 +258,10 @@ class GaussianMixture(ReadingMixin):
         weights = np.asarray(self.weights_, dtype=np.float64)
         counts = rng.multinomial(n_samples, weights / weights.sum())
         kind = covariance.get(self.covariance_type)
-        covariances = self.covariances_
-        if kind.pooled and kind.has_matrices:
-            covariances = [covariances] * len(counts)
-        parts = []
-        for mean, matrix, count in zip(self.means_, covariances, counts, strict=True):
-            if kind.has_matrices:
-                parts.append(rng.multivariate_normal(mean, matrix, int(count)))
-            else:
-                normal = rng.standard_normal(size=(count, len(mean)))
-                parts.append(mean + normal * np.sqrt(matrix))
+        parts = [
+            mean + kind.draw(rng, self.covariances_, k, int(count), len(mean))
+            for k, (mean, count) in enumerate(zip(self.means_, counts, strict=True))
+        ]
         return np.vstack(parts), np.repeat(np.arange(len(counts)), counts)
 
     def to_mixture(self) -> Mixture:
@@ -277,8 +272,7 @@ class GaussianMixture(ReadingMixin):
         if learned is not None and all(np.array_equal(getattr(self, n), learned[1][n]) for n in names):
             return learned[0]
         weights, means, root = (np.asarray(getattr(self, n), dtype=np.float64) for n in names)
-        has_matrices = covariance.get(self.covariance_type).has_matrices
-        factor = np.linalg.inv(np.swapaxes(root, -1, -2)) if has_matrices else 1.0 / root
+        factor = covariance.get(self.covariance_type).from_precisions_cholesky(root)
         with np.errstate(divide="ignore"):
             return Mixture.from_factor(np.log(weights), means, factor, self.covariance_type)
 
@@ -360,7 +354,7 @@ class GaussianMixture(ReadingMixin):
         return Plan(self.solver, options, self.tol, self.max_iter, self.n_threads)
 
     def _starts(
-        self, rows: Rows, given: Given, options: Array, random_state: np.random.RandomState
+        self, rows: Rows, given: Given, options: Options, random_state: np.random.RandomState
     ) -> Iterator[tuple[Mixture, int]]:
         """Yield starting mixtures and seeds, one after the other, as scikit-learn draws them."""
         bound = BOUND if rows.n_samples <= BOUND else max(SAMPLE, 100 * self.n_components)

@@ -10,7 +10,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
-from streamgmm.algebra import bhattacharyya, dense
+from streamgmm.algebra import bhattacharyya
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 from streamgmm.sweep import as_weights
@@ -154,7 +154,7 @@ def match(mixture: Mixture, other: Mixture) -> list[int]:
     The sum of the Bhattacharyya distances is smallest.
     """
     shift = mixture.means - other.means[:, np.newaxis]
-    ours, theirs = dense(mixture.kernel_factor()), dense(other.kernel_factor())
+    ours, theirs = mixture.covariance_matrices(), other.covariance_matrices()
     distances = bhattacharyya(shift, theirs[:, np.newaxis], ours)
     far = np.finfo(np.float64).max / mixture.n_components  # an infinite distance would have no assignment
     return [int(j) for j in linear_sum_assignment(np.minimum(distances, far))[1]]
@@ -162,8 +162,7 @@ def match(mixture: Mixture, other: Mixture) -> list[int]:
 
 def reorder(mixture: Mixture, order: list[int]) -> Mixture:
     """Return the mixture with its components in another order."""
-    shared = mixture.covariance_type == "tied"
-    factor = mixture.factor if shared else mixture.factor[order]
+    factor = mixture.kind.select(mixture.factor, order)
     return Mixture.from_factor(
         mixture.log_weights[order], mixture.means[order], factor, mixture.covariance_type
     )

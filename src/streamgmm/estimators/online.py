@@ -296,8 +296,7 @@ class OnlineGaussianMixture(ReadingMixin):
         model = cls(mixture.n_components, covariance_type=mixture.covariance_type, **params)
         model._validate_params()
         progress = model._begin(mixture.n_features)
-        matrices = algebra.dense(mixture.kernel_factor())
-        mean, scatter = algebra.moments(mixture.weights, mixture.means, matrices)
+        mean, scatter = algebra.moments(mixture.weights, mixture.means, mixture.covariance_matrices())
         reg_covar, prior = model.reg_covar, model.prior
         floor = 1e-6 * np.diag(scatter) if reg_covar is None else reg_covar
         if isinstance(prior, str):
@@ -336,10 +335,7 @@ class OnlineGaussianMixture(ReadingMixin):
 
     @property
     def precisions_(self) -> Array:  # noqa: D102
-        root = self.precisions_cholesky_
-        if self._mixture().kind.has_matrices:
-            return root @ np.swapaxes(root, -1, -2)
-        return np.square(root)
+        return self._mixture().kind.precisions(self.precisions_cholesky_)
 
     @property
     def n_samples_seen_(self) -> int:  # noqa: D102

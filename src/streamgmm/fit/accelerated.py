@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from streamgmm import parameterizations
+from streamgmm.kernels.records import Options
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
@@ -25,7 +26,7 @@ def fit_accelerated(
     X: Any,
     weights: Array | None = None,
     *,
-    options: Array | None = None,
+    options: Options | None = None,
     penalty: Callable[[Mixture], tuple[float, Array]] | None = None,
     tol: float = 1e-4,
     max_iter: int = 200,
@@ -47,7 +48,7 @@ def fit_accelerated(
     X : array-like of shape (n_samples, n_features) or callable
         Rows, or a function mixture -> Statistics.
     weights : ndarray of shape (n_samples,), optional
-    options : ndarray, optional
+    options : Options, optional
         Regularization and prior, from `streamgmm.priors.options`.
     penalty : callable, optional
         The prior's logarithm, `streamgmm.fit.penalty.penalty_of`: with a prior, the log posterior never
@@ -158,16 +159,7 @@ class _Memory:
 
 def _units(mixture: Mixture) -> Array:
     """Return the square root of about the complete-data Fisher information of each entry of theta."""
-    factor = mixture.kernel_factor()
-    n_features = mixture.n_features
-    root = np.sqrt(np.maximum(mixture.weights, 1e-12))
-    if not mixture.kind.has_matrices:
-        deviations = factor[:, :, 0]
-        counts = root[:, np.newaxis] * np.sqrt(2.0) * np.ones((1, n_features))
-        widths = counts if not mixture.kind.pooled else counts[:, 0] * np.sqrt(n_features)
-        return np.concatenate([root, (root[:, np.newaxis] / deviations).ravel(), widths.ravel()])
-    deviations = np.sqrt(np.square(factor).sum(axis=2))
-    rows, columns = np.tril_indices(n_features)
-    entries = np.where(rows == columns, np.sqrt(2.0), 1.0 / deviations[:, rows])
-    entries = entries[0] if mixture.kind.pooled else root[:, np.newaxis] * entries
-    return np.concatenate([root, (root[:, np.newaxis] / deviations).ravel(), entries.ravel()])
+    weights = np.maximum(mixture.weights, 1e-12)
+    means = np.sqrt(weights)[:, np.newaxis] / mixture.standard_deviations
+    covariances = mixture.kind.information(mixture.factor, weights, mixture.n_features)
+    return np.concatenate([np.sqrt(weights), means.ravel(), np.sqrt(covariances)])

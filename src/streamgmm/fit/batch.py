@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from streamgmm import rules
+from streamgmm.kernels.records import Options
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
 from streamgmm.sweep import e_step
@@ -49,7 +50,7 @@ def statistics_of(X: Any, weights: Any = None, n_threads: int | None = None) -> 
     return X if callable(X) else partial(e_step, X=X, sample_weight=weights, n_threads=n_threads)
 
 
-def m_step(statistics: Statistics, mixture: Mixture, options: Array | None = None) -> Mixture:
+def m_step(statistics: Statistics, mixture: Mixture, options: Options | None = None) -> Mixture:
     """Return the mixture after EM's M-step on statistics that are centered at its means."""
     rule = rules.EM()
     return rule.update(statistics, rule.init(mixture, n_rows=statistics.weight, options=options), mixture)[0]
@@ -60,7 +61,7 @@ def fit_em(
     X: Any,
     weights: Array | None = None,
     *,
-    options: Array | None = None,
+    options: Options | None = None,
     tol: float = 1e-4,
     max_iter: int = 200,
     n_threads: int | None = None,
@@ -77,7 +78,7 @@ def fit_em(
     X : array-like of shape (n_samples, n_features) or callable
         Rows, or a function mixture -> Statistics, wherever the rows are.
     weights : ndarray of shape (n_samples,), optional
-    options : ndarray, optional
+    options : Options, optional
         Regularization and prior, from `streamgmm.priors.options`.
     tol : float, default=1e-4
     max_iter : int, default=200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from streamgmm.kernels.records import Options
 from streamgmm.mixture import Mixture
 from streamgmm.rules import Rule
 from streamgmm.statistics import Array, Statistics
@@ -18,7 +19,7 @@ def fit_passes(
     rows: Rows,
     rule: Rule,
     *,
-    options: Array,
+    options: Options,
     random_state: np.random.RandomState,
     batch_size: int = 256,
     tol: float = 1e-4,
@@ -36,7 +37,7 @@ def fit_passes(
         The start.
     rows : Rows
     rule : Rule
-    options : ndarray
+    options : Options
         Regularization and prior, from `streamgmm.priors.options`.
     random_state : numpy.random.RandomState
         For the order of the rows.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from streamgmm import parameterizations
-from streamgmm.kernels.m_step import FLOOR, HAS_PRIOR
+from streamgmm.kernels.records import Options
 from streamgmm.mixture import Mixture
 from streamgmm.parameterizations import Parameterization
 from streamgmm.statistics import Array, Statistics
@@ -18,7 +18,7 @@ _SOME = 1e-300  # a component without rows would be passed over, and the added v
 
 
 def penalty_of(
-    options: Array,
+    options: Options,
     *,
     n_rows: float = 0.0,
     parameterization: str | Parameterization = "cholesky",
@@ -32,7 +32,7 @@ def penalty_of(
 
     Parameters
     ----------
-    options : ndarray
+    options : Options
         From `streamgmm.priors.options`.
     n_rows : float, default=0
         Weight of all rows; 0 leaves out what stands for the added variance.
@@ -53,51 +53,26 @@ def penalty_of(
     theta_of = parameterizations.get(parameterization)
 
     def penalty(mixture: Mixture) -> tuple[float, Array]:
-        pseudo, concentration = _pseudo_rows(options, mixture, n_rows)
-        means, scale = mixture.means, mixture.kernel_form()[2]
-        log_det = 2 * mixture.kind.log_scale(scale) - means.shape[1] * np.log(2 * np.pi)
-        inverse_times = _traces(mixture, pseudo.s2)
-        value = -0.5 * float((pseudo.nk * log_det + inverse_times).sum())
+        pseudo = _pseudo_rows(options, mixture, n_rows)
+        log_det = mixture.kind.log_det(mixture.kernel_form().scale)
+        traces = mixture.kind.traces(mixture.factor, pseudo.s2)
+        value = -0.5 * float((pseudo.nk * log_det + traces).sum())
         gradient = theta_of.gradient(pseudo, mixture)
         weights = mixture.weights
-        gradient[: len(weights)] = concentration * (1.0 - len(weights) * weights)
-        if concentration:
-            value += concentration * float(mixture.log_weights.sum())
+        concentration = options.concentration
+        gradient[: len(weights)] = concentration - concentration.sum() * weights
+        if concentration.any():
+            value += float(concentration @ mixture.log_weights)
         return value, gradient
 
     return penalty
 
 
-def _pseudo_rows(options: Array, mixture: Mixture, n_rows: float) -> tuple[Statistics, float]:
-    """Return the rows that the prior is worth, as statistics, and the Dirichlet concentration less one."""
+def _pseudo_rows(options: Options, mixture: Mixture, n_rows: float) -> Statistics:
+    """Return the rows that the prior on means and covariances is worth, as statistics."""
     kind, means = mixture.kind, mixture.means
-    n_components, n_features = means.shape
-    shape = (n_components, n_features, n_features) if kind.has_matrices else (n_components, n_features)
-    nk, s1, s2 = np.zeros(n_components), np.zeros(means.shape), np.zeros(shape)
-    concentration = 0.0
-    if options[HAS_PRIOR]:
-        at = FLOOR + n_features
-        concentration, mean_count, count = options[at : at + 3]
-        shift = options[at + 3 : at + 3 + n_features] - means
-        scale = options[at + 3 + n_features :].reshape(shape[1:])
-        s1 += mean_count * shift
-        if kind.has_matrices:
-            share = n_components if kind.pooled else 1
-            nk += count / share
-            s2 += scale / share + mean_count * shift[:, :, np.newaxis] * shift[:, np.newaxis, :]
-        else:
-            nk += count / (n_features if kind.pooled else 1)
-            s2 += scale + mean_count * shift**2
-    added = n_rows / n_components * options[FLOOR : FLOOR + n_features]
-    s2 += np.diag(added) if kind.has_matrices else added
-    nk = np.maximum(nk, _SOME)
-    return Statistics(0.0, 0.0, nk, s1, s2, means), float(concentration)
-
-
-def _traces(mixture: Mixture, s2: Array) -> Array:
-    """Return tr(S^-1 s2) of each component."""
-    factor = mixture.kernel_factor()
-    if not mixture.kind.has_matrices:
-        return (s2 / np.square(factor[:, :, 0])).sum(axis=1)
-    half = np.linalg.solve(factor, s2)
-    return np.trace(np.linalg.solve(factor, np.swapaxes(half, 1, 2)), axis1=1, axis2=2)
+    shift = options.mean - means if options.flags.has_prior else np.zeros_like(means)
+    s1 = options.mean_count[:, np.newaxis] * shift
+    s2 = kind.public_moments(options.scatter) + kind.outer(s1, shift)
+    s2 = s2 + kind.from_squares(n_rows / len(means) * options.floor)
+    return Statistics(0.0, 0.0, np.maximum(options.covariance_count, _SOME), s1, s2, means)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from streamgmm import parameterizations, priors, rules
-from streamgmm.kernels.m_step import HAS_PRIOR
+from streamgmm.kernels.records import Options
 from streamgmm.mixture import Mixture
 from streamgmm.priors import ConjugatePrior
 from streamgmm.statistics import Array
@@ -33,7 +33,7 @@ class Plan(NamedTuple):
     ----------
     solver : str
         One of `SOLVERS`.
-    options : ndarray
+    options : Options
         Regularization and prior, from `streamgmm.priors.options`.
     tol : float
         In nats a row.
@@ -42,7 +42,7 @@ class Plan(NamedTuple):
     """
 
     solver: str
-    options: Array
+    options: Options
     tol: float
     max_iter: int
     n_threads: int | None
@@ -83,7 +83,7 @@ def solve(
     if plan.solver == "em":
         return fit_em(start, sums, lower_bound=lower_bound, **settings)
     if plan.solver == "accelerated-em":
-        penalty = penalty_of(plan.options) if plan.options[HAS_PRIOR] else None
+        penalty = penalty_of(plan.options) if plan.options.flags.has_prior else None
         return fit_accelerated(start, sums, penalty=penalty, **settings)
     if plan.solver == "lbfgs":
         return _climb(plan, rows, start)
@@ -143,8 +143,4 @@ def weak_prior_of(rows: Rows, n_components: int, *, n_threads: int | None = None
 
 def collapsed(mixture: Mixture) -> bool:
     """Tell whether a component's covariance is singular, as far as float64 can tell."""
-    factor = mixture.kernel_factor()
-    if not mixture.kind.has_matrices:
-        return bool((factor < 1e-90).any())
-    pivots = np.square(np.diagonal(factor, axis1=1, axis2=2))
-    return bool((pivots <= 1e-180).any() or (pivots <= 2e-15 * np.square(factor).sum(axis=2)).any())
+    return mixture.kind.is_singular(mixture.factor)

@@ -14,6 +14,7 @@ from sklearn.cluster import KMeans, kmeans_plusplus
 
 from streamgmm import covariance
 from streamgmm.covariance import CovarianceType
+from streamgmm.kernels.records import Options
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
 
@@ -51,7 +52,7 @@ def start_mixture(
     *,
     init_params: str,
     random_state: np.random.RandomState,
-    options: Array,
+    options: Options,
     given: Given | None = None,
 ) -> Mixture:
     """Return the mixture that EM starts from.
@@ -68,7 +69,7 @@ def start_mixture(
         Labels of k-means; rows chosen by k-means++; random responsibilities; rows chosen at random.
     random_state : numpy.random.RandomState
         Used as scikit-learn uses it; not at all if everything is given.
-    options : ndarray
+    options : Options
         Regularization and prior, from `streamgmm.priors.options`.
     given : Given, optional
 
@@ -102,7 +103,7 @@ def start_mixture(
 
 
 def best_start(
-    find: Callable[[], Mixture], sums: StatisticsOf, *, options: Array, tol: float, max_iter: int
+    find: Callable[[], Mixture], sums: StatisticsOf, *, options: Options, tol: float, max_iter: int
 ) -> Mixture:
     """Return the likelier of two mixtures that EM fits to a sample, from two starts.
 
@@ -114,7 +115,7 @@ def best_start(
         Returns another start each time.
     sums : callable
         mixture -> Statistics of the sample.
-    options : ndarray
+    options : Options
         Regularization and prior, from `streamgmm.priors.options`.
     tol : float
     max_iter : int
@@ -126,7 +127,7 @@ def best_start(
     return max(fits, key=lambda fit: fit.lower_bounds[-1]).mixture
 
 
-def mixture_of(X: Array, weights: Array, resp: Array, covariance_type: str, options: Array) -> Mixture:
+def mixture_of(X: Array, weights: Array, resp: Array, covariance_type: str, options: Options) -> Mixture:
     """Return the M-step on responsibilities (n_samples, n_components), not negative.
 
     A component without rows gets the mean and the variances of all rows. Where only some rows have

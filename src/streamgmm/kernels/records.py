@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-# What became of a mini-batch. STOPPED - k: the step of component k left the valid mixtures.
-REFUSED, IDLE, LEARNED, SHORTENED, STOPPED = -1, 0, 1, 2, -2
+# What became of a mini-batch. LEARNED + n: a guard shortened n steps on the way. STOPPED - k: the step of
+# component k left the valid mixtures, and the rule stopped.
+REFUSED, IDLE, LEARNED, STOPPED = -1, 0, 1, -2
+# Regularization and prior are of full rank, single rows of rank one: for these they are added now and then,
+# for all rows since the last time. So many single rows, times n_features, share one addition.
+REST = 4
 # One mini-batch in the stream's account of what happened.
 INFO = np.dtype([("weight", "f8"), ("log_likelihood", "f8"), ("outcome", "i8")])
 
@@ -72,5 +77,49 @@ def record(kind: np.dtype[Any], **values: Any) -> Any:
 
 
 def copied(arrays: Any) -> Any:
-    """Return a record of arrays with a copy of each."""
-    return type(arrays)(*(array.copy() for array in arrays))
+    """Return a record of arrays, and of records of them, with a copy of each."""
+    return type(arrays)(*(copied(a) if isinstance(a, tuple) else a.copy() for a in arrays))
+
+
+def flattened(arrays: Any, prefix: str = "") -> dict[str, Any]:
+    """Return what is in a record under names like "anchor.means" and "counters.window", as arrays."""
+    flat = {}
+    for name, value in zip(arrays._fields, arrays, strict=True):
+        if isinstance(value, tuple):
+            flat |= flattened(value, f"{prefix}{name}.")
+        elif isinstance(value, np.record):
+            flat |= {f"{prefix}{name}.{key}": np.asarray(value[key]) for key in value.dtype.names or ()}
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def unflattened(like: Any, flat: Mapping[str, Any], prefix: str = "") -> Any:
+    """Return the record that `flattened` took apart; ``like`` is one with the same names, shapes and types.
+
+    Raises
+    ------
+    ValueError
+        If an array is missing, or its shape or type is another.
+    """
+    values = []
+    for name, value in zip(like._fields, like, strict=True):
+        if isinstance(value, tuple):
+            values.append(unflattened(value, flat, f"{prefix}{name}."))
+        elif isinstance(value, np.record):
+            kind = value.dtype
+            numbers = {
+                key: _array(flat, f"{prefix}{name}.{key}", np.asarray(value[key])) for key in kind.names or ()
+            }
+            values.append(record(kind, **numbers))
+        else:
+            values.append(_array(flat, prefix + name, value))
+    return type(like)(*values)
+
+
+def _array(flat: Mapping[str, Any], name: str, like: Any) -> Any:
+    array = np.array(flat.get(name))
+    if array.shape != like.shape or array.dtype != like.dtype:
+        received = f"{array.dtype} {array.shape}" if name in flat else "nothing"
+        raise ValueError(f"`{name}` must be an array {like.dtype} {like.shape}, got {received}")
+    return array

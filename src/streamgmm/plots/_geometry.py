@@ -82,7 +82,6 @@ def outlines(mixture: Mixture, coverage: float, n_points: int = 49) -> Array:
 
 def _factors(mixture: Mixture) -> Array:
     """Return a matrix F with F F' = S for each component (n_components, 2, 2)."""
-    factor = mixture.kernel_factor()
     if mixture.n_features != 2:
         raise ValueError(f"an ellipse needs a mixture of 2 features, got {mixture.n_features}")
-    return factor if factor.shape[2] == 2 else factor * np.eye(2)
+    return mixture.kind.roots(mixture.factor, *mixture.means.shape)

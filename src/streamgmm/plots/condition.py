@@ -84,7 +84,7 @@ class ConditionDisplay:
         mixture = mixture_of(estimator, "estimator")
         require_columns(estimator, X)
         rows = e_step(mixture, X, sample_weight).nk
-        if mixture.covariance_type == "tied":
+        if mixture.kind.is_shared:
             rows = np.full(len(rows), rows.sum())
         return cls(rows, condition_numbers(mixture), mixture.n_features).plot(ax)
 

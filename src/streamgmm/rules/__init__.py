@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from . import schedules, transforms
 from ._base import Rule, RuleState
+from ._settings import decoded, to_settings
 from .annealed import AnnealedSGD
 from .em import EM
 from .gradient import GradientAscent
@@ -24,10 +28,12 @@ __all__ = [
     "OnlineEM",
     "Rule",
     "RuleState",
+    "from_settings",
     "get",
     "names",
     "schedules",
     "streaming",
+    "to_settings",
     "transforms",
 ]
 
@@ -70,3 +76,25 @@ def get(rule: str | Rule) -> Rule:
         known = ", ".join(map(repr, _RULES))
         raise ValueError(f"`rule` must be one of {known} or a rule object, got {rule!r}")
     return _RULES[rule]()
+
+
+def from_settings(settings: Mapping[str, Any]) -> Rule:
+    """Return the rule that `to_settings` wrote.
+
+    Raises
+    ------
+    ValueError
+        If there is no such rule, or a setting is none of its.
+
+    Examples
+    --------
+    >>> from streamgmm import rules
+    >>> rules.from_settings({"name": "natural-gradient", "schedule": {"Constant": {"value": 0.1}}})
+    NaturalGradient(schedule=Constant(value=0.1))
+    """
+    arguments = {key: decoded(value) for key, value in settings.items() if key != "name"}
+    rule = type(get(settings.get("name", "")))
+    try:
+        return rule(**arguments)
+    except TypeError as error:
+        raise ValueError(f"rule {rule.name!r}: {error}") from None

@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from streamgmm import covariance, priors
 from streamgmm.covariance import CovarianceType
-from streamgmm.kernels import ascent
-from streamgmm.kernels._jit import DIRECTION, PROJECT, RETRACT, pointer
-from streamgmm.kernels.m_step import HAS_PRIOR, REFUSED
+from streamgmm.kernels import records, rows
+from streamgmm.kernels.records import Batch, Options, copied
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
-
-Arrays = tuple[Array, Array, Array]
-
-
-def copies(arrays: Arrays) -> Arrays:
-    """Return a copy of each of three arrays."""
-    first, second, third = arrays
-    return first.copy(), second.copy(), third.copy()
-
-
-def with_scratch(array: Array, n: int) -> Array:
-    """Return the array with n more entries along its first axis, for a compiled update to work in."""
-    return np.concatenate([array, np.zeros((n, *array.shape[1:]))])
 
 
 class RuleState(NamedTuple):
@@ -41,49 +28,35 @@ class RuleState(NamedTuple):
         The time at which learning began.
     batch_size : int
         Rows in a full mini-batch.
-    memory : tuple of three ndarrays, of 1, 2 and 3 dimensions
-        The rule's memory, as its compiled update keeps it.
-    options : ndarray
+    memory : NamedTuple of arrays
+        What the rule remembers, under the names that its compiled update uses. ``memory.counters`` is a
+        record of numbers.
+    options : Options
         Regularization and prior (see `streamgmm.priors.options`).
+    n_refused : int
+        How many mini-batches were passed over because their statistics were not finite.
+    n_shortened : int
+        How many steps of components a guard shortened.
     """
 
     t: float
     start: float
     batch_size: int
-    memory: Arrays
-    options: Array
+    memory: Any
+    options: Options
+    n_refused: int = 0
+    n_shortened: int = 0
 
-    @property
-    def n_refused(self) -> int:
-        """How many mini-batches were passed over because their statistics were not finite."""
-        return int(self.memory[0][REFUSED])
-
-
-class Compiled(NamedTuple):
-    """The compiled functions of a rule, as the loop that learns takes them (see `kernels._jit`).
-
-    Attributes
-    ----------
-    update : compiled function
-        Changes parameters and memory, given the statistics of a mini-batch.
-    parts : tuple of three compiled functions
-        What a parameterization gives to gradient ascent; other rules' updates ignore them.
-    """
-
-    update: Any
-    parts: tuple[Any, Any, Any]
-
-    @classmethod
-    def alone(cls, update: Any) -> Compiled:
-        """Return an update that needs no parts."""
-        return cls(
-            update,
-            (
-                pointer(ascent.no_direction, DIRECTION),
-                pointer(ascent.no_retract, RETRACT),
-                pointer(ascent.no_projection, PROJECT),
-            ),
+    def counted(self, outcome: np.ndarray[Any, np.dtype[np.int64]]) -> RuleState:
+        """Return the state that has also counted what became of these mini-batches."""
+        shortened = np.maximum(outcome - records.LEARNED, 0)
+        return self._replace(
+            n_refused=self.n_refused + int((outcome == records.REFUSED).sum()),
+            n_shortened=self.n_shortened + int(shortened.sum()),
         )
+
+
+_NO_ROWS, _NO_WEIGHTS = np.empty((0, 0)), np.empty(0)
 
 
 class Rule(ABC):
@@ -103,6 +76,8 @@ class Rule(ABC):
         them before it learns from them.
     takes_prior : bool
         Whether the rule can heed a conjugate prior.
+    looks_at_rows : bool
+        Whether the rule changes a mini-batch's statistics in view of its rows (`kernels.rule.control`).
     """
 
     name: ClassVar[str]
@@ -111,18 +86,27 @@ class Rule(ABC):
     cold_start: ClassVar[bool] = False
     makes_passes: ClassVar[bool] = False
     takes_prior: ClassVar[bool] = True
+    looks_at_rows: ClassVar[bool] = False
 
     @abstractmethod
-    def _memory(self, mixture: Mixture, n_rows: float, statistics: Statistics | None) -> Arrays:
-        """Return the compiled update's memory at the start."""
+    def _memory(self, mixture: Mixture, n_rows: float, statistics: Statistics | None) -> Any:
+        """Return what the rule remembers at the start: a record whose type `kernels.rule.update` knows."""
 
     @abstractmethod
-    def compiled(self, kind: CovarianceType, options: Array) -> Compiled:
-        """Return the compiled functions for a covariance type, with or without a prior."""
+    def scratch(self, model: Any, kind: CovarianceType) -> Any:
+        """Return arrays for the compiled update to work in, for parameters in the kernels' form."""
+
+    def tools(self, kind: CovarianceType, n_components: int, n_features: int) -> Any:
+        """Return the settings and addresses that the compiled update takes, or None."""
+        return None
 
     @abstractmethod
     def steps(self, t: Array, fraction: Array, *, start: float, batch_size: int) -> Array:
         """Return the steps of mini-batches at times t that hold a fraction of their rows."""
+
+    @abstractmethod
+    def _carried(self, memory: Any, fresh: Any, descent: Descent) -> Any:
+        """Return the memory of a mixture whose components descend from another's; see `carry`."""
 
     def init(
         self,
@@ -130,7 +114,7 @@ class Rule(ABC):
         *,
         n_rows: float = 0.0,
         batch_size: int = 1,
-        options: Array | None = None,
+        options: Options | None = None,
         statistics: Statistics | None = None,
     ) -> RuleState:
         """Return the state that learning starts with.
@@ -142,7 +126,7 @@ class Rule(ABC):
             How many rows the mixture was fitted to, by weight.
         batch_size : int, default=1
             Rows in a mini-batch: the unit of time. A rule that learns row by row takes 1.
-        options : ndarray, optional
+        options : Options, optional
             Regularization and prior, from `streamgmm.priors.options`; none by default.
         statistics : Statistics, optional
             Of the rows that the mixture was fitted to. A rule that remembers the rows' moments takes them
@@ -155,7 +139,7 @@ class Rule(ABC):
             raise ValueError(f"`n_rows` must be finite and not negative, got {n_rows}")
         if options is None:
             options = priors.options(mixture.kind, mixture.n_components, mixture.n_features)
-        self.require_prior(bool(options[HAS_PRIOR]))
+        self.require_prior(bool(options.flags.has_prior))
         batch_size = 1 if self.row_by_row else batch_size
         start = n_rows / batch_size
         return RuleState(start, start, batch_size, self._memory(mixture, n_rows, statistics), options)
@@ -173,10 +157,6 @@ class Rule(ABC):
         """
         return state
 
-    def control(self, state: RuleState) -> Any | None:
-        """Return a compiled function that changes a mini-batch's statistics before the update, or None."""
-        return None
-
     def require_prior(self, has_prior: bool) -> None:
         """Raise ValueError if there is a prior and the rule takes none."""
         if has_prior and not self.takes_prior:
@@ -188,8 +168,9 @@ class Rule(ABC):
         """Return the mixture that was learned: the current one, unless the rule averages."""
         return mixture
 
-    def check(self, state: RuleState) -> None:  # noqa: B027 (most rules never stop)
-        """Raise an error if the rule has stopped learning."""
+    def stopped(self, outcome: int, state: RuleState) -> np.linalg.LinAlgError:
+        """Return the error for a mini-batch that stopped the rule."""
+        raise NotImplementedError  # most rules never stop
 
     def update(self, statistics: Statistics, state: RuleState, mixture: Mixture) -> tuple[Mixture, RuleState]:
         """Return the mixture and the state after one full mini-batch with these statistics.
@@ -204,46 +185,88 @@ class Rule(ABC):
         """
         if not np.array_equal(statistics.origin, mixture.means):
             raise ValueError("`statistics` must be centered at the means of `mixture`: call `recenter`")
-        expected = [np.shape(array) for array in self._memory(mixture, 1.0, None)]
-        if [np.shape(array) for array in state.memory] != expected:
-            raise ValueError("`state` must be this rule's, for a mixture of this size and type: call `init`")
+        _require_same_shapes(self._memory(mixture, 1.0, None), state.memory)
         one = np.ones(1)
         step = self.steps(one * state.t, one, start=state.start, batch_size=state.batch_size)[0]
-        parameters, memory = self.apply(statistics, step, mixture.kernel_form(), state, mixture.kind)
-        learned = Mixture.from_kernel_form(*parameters, mixture.covariance_type)
-        state = state._replace(t=state.t + 1.0, memory=memory)
-        self.check(state)
-        return learned, state
+        model, state, _ = self.apply(statistics, step, mixture.kernel_form(), state, mixture.kind)
+        return Mixture.from_kernel_form(model, mixture.covariance_type), state._replace(t=state.t + 1.0)
 
     def apply(
         self,
         statistics: Statistics,
         step: float,
-        parameters: Arrays,
+        model: Any,
         state: RuleState,
         kind: CovarianceType,
-    ) -> tuple[Arrays, Arrays]:
-        """Return parameters, in the kernels' form, and memory after a step of this size."""
-        offset, means, scale = copies(parameters)
-        memory, memory_2, memory_3 = copies(state.memory)
-        compiled = self.compiled(kind, state.options)
-        compiled.update(
+        rows_of: tuple[Any, Array] | None = None,
+    ) -> tuple[Any, RuleState, int]:
+        """Return parameters in the kernels' form, state and outcome after a step of this size.
+
+        ``rows_of`` are the rows and their weights, for rules that look at them (`kernels.rule.control`).
+        """
+        model, memory = copied(model), copied(state.memory)
+        batch = Batch(
             float(statistics.weight),
             float(statistics.log_likelihood),
-            float(step),
             statistics.nk.copy(),
             statistics.s1.copy(),
-            statistics.s2.reshape(scale.shape).copy(),
-            offset,
-            means,
-            scale,
-            memory,
-            memory_2,
-            memory_3,
-            state.options,
-            *compiled.parts,
+            kind.kernel_moments(statistics.s2),
         )
-        return (offset, means, scale), (memory, memory_2, memory_3)
+        X, weights = rows_of or (_NO_ROWS, _NO_WEIGHTS)
+        outcome = rows.learn_batch(
+            *(X, weights, batch, float(step), model, memory, self.scratch(model, kind)),
+            *(self.tools(kind, *model.means.shape), state.options),
+        )
+        state = state._replace(memory=memory).counted(np.array([outcome]))
+        if outcome <= records.STOPPED:
+            raise self.stopped(outcome, state)
+        return model, state, outcome
+
+    def carry(
+        self, state: RuleState, old: Mixture, new: Mixture, index: Sequence[int] | Array
+    ) -> RuleState:
+        """Return the state that goes on with other components: time, averages and counters are kept.
+
+        Parameters
+        ----------
+        state : RuleState
+            Of the old mixture.
+        old, new : Mixture
+            Of the same covariance type and number of features.
+        index : array-like of int, of shape (new.n_components,)
+            For each component of the new mixture the one of the old that it goes on from, or -1 for none.
+            Selected and reordered components keep all that was remembered of them. A component that was
+            split, merged or moved names one that it descends from: what is remembered of its moments is taken
+            from the new mixture.
+
+        Returns
+        -------
+        RuleState
+
+        Raises
+        ------
+        ValueError
+            If the mixtures do not agree, or the index does not fit them.
+
+        Examples
+        --------
+        >>> from streamgmm import Mixture, rules
+        >>> old = Mixture([0.5, 0.3, 0.2], [[0.0], [1.0], [9.0]], [1.0, 1.0, 1.0], "spherical")
+        >>> new = Mixture([0.4, 0.6], [[9.0], [0.0]], [1.0, 1.0], "spherical")
+        >>> rule = rules.OnlineEM()
+        >>> state = rule.carry(rule.init(old, n_rows=500), old, new, [2, 0])
+        >>> state.t, state.memory.means.ravel()
+        (500.0, array([9., 0.]))
+        """
+        descent = Descent.of(old, new, index)
+        options = priors.carried(new.kind, state.options, descent.index)
+        fresh = self._memory(new, 1.0, None)
+        memory = self._carried(state.memory, fresh, descent)
+        return state._replace(memory=memory, options=options)
+
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments that make the rule anew."""
+        return dict(vars(self))
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
@@ -256,3 +279,70 @@ class Rule(ABC):
         # not of the repr: 1 equals 1.0, and mappings are equal in any order
         values = (frozenset(v.items()) if isinstance(v, dict) else v for v in vars(self).values())
         return hash((type(self), *values))
+
+
+class Descent(NamedTuple):
+    """How the components of a mixture descend from those of another.
+
+    Attributes
+    ----------
+    old, new : Mixture
+    index : ndarray of int, of shape (n_new,)
+        The component that each goes on from, or -1.
+    same : ndarray of bool, of shape (n_new,)
+        Whether its mean and covariance are what they were, to the last bit.
+    """
+
+    old: Mixture
+    new: Mixture
+    index: np.ndarray[Any, np.dtype[np.intp]]
+    same: np.ndarray[Any, np.dtype[np.bool_]]
+
+    @classmethod
+    def of(cls, old: Mixture, new: Mixture, index: Any) -> Descent:
+        """Return the checked descent."""
+        if (old.covariance_type, old.n_features) != (new.covariance_type, new.n_features):
+            raise ValueError(
+                f"`new` must be a mixture of {old.n_features} features and `covariance_type` "
+                f"{old.covariance_type!r}, got {new.n_features} and {new.covariance_type!r}"
+            )
+        array = np.asarray(index)
+        valid = array.shape == (new.n_components,) and array.dtype.kind in "iu"
+        if not (valid and (array >= -1).all() and (array < old.n_components).all()):
+            raise ValueError(
+                f"`index` must hold a component of `old`, or -1, for each of {new.n_components} components, "
+                f"got {np.asarray(index).tolist()}"
+            )
+        before, after = old.kernel_form(), new.kernel_form()
+        same = array >= 0
+        for ours, theirs in ((before.means, after.means), (before.scale, after.scale)):
+            axes = tuple(range(1, ours.ndim))
+            same = same & (ours[array] == theirs).all(axis=axes)
+        return cls(old, new, array.astype(np.intp), same)
+
+    def kept(self, old: Array, fresh: Array) -> Array:
+        """Return old entries (n_old, ...) of components that are the same, fresh ones of the others."""
+        return self._chosen(self.same, old, fresh)
+
+    def inherited(self, old: Array, fresh: Array) -> Array:
+        """Return old entries (n_old, ...) of components that descend from one, fresh ones of the others."""
+        return self._chosen(self.index >= 0, old, fresh)
+
+    def _chosen(self, mask: Any, old: Array, fresh: Array) -> Array:
+        shape = (len(mask),) + (1,) * (fresh.ndim - 1)
+        return np.where(mask.reshape(shape), old[self.index], fresh)
+
+    def weights(self, remembered: Array) -> Array:
+        """Return remembered weights, changed in the proportion in which the mixture's weights were."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            changed = remembered[self.index] * (self.new.weights / self.old.weights[self.index])
+        usable = (self.index >= 0) & np.isfinite(changed)
+        weights = np.where(usable, changed, self.new.weights)
+        return np.asarray(weights / weights.sum())
+
+
+def _require_same_shapes(expected: Any, received: Any) -> None:
+    if type(expected) is not type(received) or any(
+        np.shape(mine) != np.shape(other) for mine, other in zip(expected, received, strict=True)
+    ):
+        raise ValueError("`state` must be this rule's, for a mixture of this size and type: call `init`")

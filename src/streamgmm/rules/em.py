@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from streamgmm.statistics import Array
@@ -35,6 +37,10 @@ class EM(OnlineEM):
     def steps(self, t: Array, fraction: Array, *, start: float, batch_size: int) -> Array:
         """Return ones."""
         return np.ones_like(t)
+
+    def settings(self) -> dict[str, Any]:
+        """Return no arguments."""
+        return {}
 
     def __repr__(self) -> str:
         return "EM()"

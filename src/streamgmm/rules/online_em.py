@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from streamgmm.covariance import CovarianceType
-from streamgmm.kernels.m_step import HAS_PRIOR, HEADER, WINDOW
+from streamgmm.kernels.family import refit
+from streamgmm.kernels.m_step import COUNTERS, Moments, Room, blend_weights, fate
+from streamgmm.kernels.records import LEARNED, record
+from streamgmm.kernels.rule import update
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
 
-from ._base import Arrays, Compiled, Rule, with_scratch
-from .schedules import PowerDecay, Schedule, require_schedule
+from ._base import Descent, Rule
+from .schedules import PowerDecay, Schedule, require_schedule, shared
+
+
+@update.of(Moments)
+def blend_and_refit(batch, step, model, memory, scratch, tools, options):
+    """Blend a mini-batch into the running moments, and refit the mixture to those."""
+    outcome = fate(batch, model)
+    if outcome == LEARNED:
+        blend_weights(step, batch, memory)
+        refit(step / batch.weight, batch, model, memory, scratch, options)
+    return outcome
 
 
 class OnlineEM(Rule):
@@ -39,29 +54,32 @@ class OnlineEM(Rule):
     def __init__(self, schedule: Schedule | None = None) -> None:
         self.schedule = PowerDecay() if schedule is None else require_schedule("schedule", schedule)
 
-    def _memory(self, mixture: Mixture, n_rows: float, statistics: Statistics | None) -> Arrays:
-        _, means, scale = mixture.kernel_form()
-        weights, means, scatter = mixture.weights, means.copy(), mixture.kind.scatter(scale)
+    def _memory(self, mixture: Mixture, n_rows: float, statistics: Statistics | None) -> Moments:
+        kind = mixture.kind
+        model = mixture.kernel_form()
+        weights, means, covariances = mixture.weights, model.means.copy(), kind.scatter(model.scale)
         if statistics is not None:
             weights = statistics.nk / statistics.weight
             used = weights > 1e-16  # a component without rows keeps what the mixture says
             nk = statistics.nk[used, np.newaxis]
             shift = statistics.s1[used] / nk
             means[used] += shift
-            moments = statistics.s2.reshape(scatter.shape)[used] / nk[:, :, np.newaxis]
-            outer = shift[:, :, np.newaxis] * shift[:, np.newaxis, :]
-            scatter[used] = moments - (outer if mixture.kind.has_matrices else shift[:, :, np.newaxis] ** 2)
-        memory = np.zeros(HEADER + mixture.n_components)
-        memory[WINDOW] = n_rows or 1.0
-        memory[HEADER:] = weights
-        return memory, means, with_scratch(scatter, 1)
+            moments = kind.kernel_moments(statistics.s2)[used] / nk[:, :, np.newaxis]
+            covariances[used] = moments - kind.kernel_moments(kind.outer(shift, shift))
+        return Moments(record(COUNTERS, window=n_rows or 1.0), weights, means, covariances)
 
-    def compiled(self, kind: CovarianceType, options: Array) -> Compiled:
-        """Return the compiled M-step."""
-        return Compiled.alone(kind.em_update(has_prior=bool(options[HAS_PRIOR])))
+    def scratch(self, model: Any, kind: CovarianceType) -> Any:
+        """Return room for weights and a pooled matrix."""
+        return Room(np.empty(len(model.scale)), np.empty_like(model.scale[:1]))
+
+    def _carried(self, memory: Any, fresh: Any, descent: Descent) -> Any:
+        return fresh._replace(
+            counters=memory.counters.copy(),
+            weights=descent.weights(memory.weights),
+            means=descent.kept(memory.means, fresh.means),
+            covariances=descent.kept(memory.covariances, fresh.covariances),
+        )
 
     def steps(self, t: Array, fraction: Array, *, start: float, batch_size: int) -> Array:
         """Return the gains; a fraction f of a mini-batch gets 1 - (1 - g)^f."""
-        steps = np.minimum(self.schedule.steps(t, start=start, batch_size=batch_size), 1.0)
-        with np.errstate(divide="ignore"):
-            return -np.expm1(fraction * np.log1p(-steps))
+        return shared(self.schedule.steps(t, start=start, batch_size=batch_size), fraction)

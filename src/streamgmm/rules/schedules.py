@@ -119,6 +119,13 @@ class HalfLife:
         return np.full(t.shape, -np.expm1(-np.log(2.0) * batch_size / self.rows))
 
 
+def shared(gains: Array, fraction: Array) -> Array:
+    """Return the gains of parts of mini-batches: a fraction f gets 1 - (1 - g)^f, and none none."""
+    gains = np.minimum(gains, 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(fraction > 0, -np.expm1(fraction * np.log1p(-gains)), 0.0)
+
+
 def require_schedule(name: str, value: object) -> Schedule:
     """Return the value if it is a schedule; ValueError if not."""
     if isinstance(value, type) or not isinstance(value, Schedule):

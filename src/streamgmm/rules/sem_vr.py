@@ -2,19 +2,121 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from streamgmm.kernels import control
-from streamgmm.kernels._jit import CONTROL, pointer
-from streamgmm.kernels.m_step import HEADER
+from streamgmm.covariance import CovarianceType
+from streamgmm.kernels._jit import inlined
+from streamgmm.kernels.family import is_definite, recenter, row_statistics
+from streamgmm.kernels.records import Batch, copied, record
+from streamgmm.kernels.rows import statistics as add_statistics
+from streamgmm.kernels.rule import control, update
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Statistics
 
-from ._base import Arrays, RuleState
-from .online_em import OnlineEM
+from ._base import Descent, RuleState
+from .online_em import OnlineEM, blend_and_refit
 from .schedules import HalfLife, Schedule
+
+COUNTERS = np.dtype([("window", "f8"), ("anchor_weight", "f8")])
+_LEAST = 1e-3  # of a component's rows under the anchor: fewer may be none
+
+
+class Sums(NamedTuple):
+    """Statistics of all rows under the anchor, as `kernels.records.Batch` has them."""
+
+    nk: Any
+    s1: Any
+    s2: Any
+
+
+class AnchoredMoments(NamedTuple):
+    """The running moments of `kernels.m_step.Moments`, and the anchor.
+
+    Attributes
+    ----------
+    counters : record of `COUNTERS`
+        ``anchor_weight`` is the weight of all rows; 0 while there is no anchor.
+    weights, means, covariances : ndarray
+    anchor : the anchor's parameters, in the kernels' form
+    total : Sums
+    """
+
+    counters: Any
+    weights: Any
+    means: Any
+    covariances: Any
+    anchor: Any
+    total: Sums
+
+
+class AnchoredRoom(NamedTuple):
+    """What the update works in: as `kernels.m_step.Room`, and the rows' statistics under the anchor."""
+
+    weights: Any
+    pooled: Any
+    own: Batch
+    row: Any
+    factor: Any
+
+
+update.of(AnchoredMoments)(blend_and_refit)
+
+
+@control.of(AnchoredMoments)
+def reduce_noise(X, begin, end, weights, batch, model, memory, scratch):
+    """Replace a mini-batch's statistics by reduced ones (Chen and others, 2018).
+
+    Those of the same rows under the anchor are noisy in nearly the same way, and of the anchor the statistics
+    of all rows are known: s(rows; current) - s(rows; anchor) + s(all; anchor) / n has the same mean and
+    little noise near the anchor.
+    """
+    if not (memory.counters.anchor_weight > 0.0 and batch.weight > 0.0):
+        return
+    own = scratch.own
+    if end - begin == 1:
+        row_statistics(X[begin], batch.weight, memory.anchor, scratch.row, own)
+    else:
+        own.nk[:] = 0.0
+        own.s1[:] = 0.0
+        own.s2[:] = 0.0
+        add_statistics(X[begin:end], weights[begin:end], memory.anchor, own)  # no weights if there are none
+    _reduce(batch, model, memory, scratch)
+
+
+@inlined
+def _reduce(batch, model, memory, scratch):
+    """Take the reduced statistics, if these could be those of real rows.
+
+    That is, no count is negative and each component's covariance is positive definite: then so is every
+    M-step. Near the anchor they always are.
+    """
+    own, total = scratch.own, memory.total
+    ratio = batch.weight / memory.counters.anchor_weight
+    n_components, n_features, n_moments = own.s2.shape
+    for k in range(n_components):
+        n = ratio * total.nk[k] - own.nk[k]
+        for a in range(n_features):
+            own.s1[k, a] = ratio * total.s1[k, a] - own.s1[k, a]
+            for b in range(n_moments):
+                own.s2[k, a, b] = ratio * total.s2[k, a, b] - own.s2[k, a, b]
+        recenter(k, n, memory.anchor.means, own.s1, own.s2, model)
+        own.nk[k] = n + batch.nk[k]
+        if not own.nk[k] > _LEAST * ratio * total.nk[k]:
+            return
+        for a in range(n_features):
+            own.s1[k, a] += batch.s1[k, a]
+            for b in range(n_moments):
+                own.s2[k, a, b] += batch.s2[k, a, b]
+        if not is_definite(k, own.nk[k], own.s1, own.s2, model, scratch.factor):
+            return
+    for k in range(n_components):
+        batch.nk[k] = own.nk[k]
+        for a in range(n_features):
+            batch.s1[k, a] = own.s1[k, a]
+            for b in range(n_moments):
+                batch.s2[k, a, b] = own.s2[k, a, b]
 
 
 class SEMVR(OnlineEM):
@@ -50,39 +152,40 @@ class SEMVR(OnlineEM):
 
     name = "sem-vr"
     makes_passes = True
+    looks_at_rows = True
 
     def __init__(self, schedule: Schedule | None = None) -> None:
         super().__init__(HalfLife(1000.0) if schedule is None else schedule)
 
-    def _memory(self, mixture: Mixture, n_rows: float, statistics: Statistics | None) -> Arrays:
-        memory, memory_2, memory_3 = super()._memory(mixture, n_rows, statistics)
-        n_components = mixture.n_components
-        return (
-            np.concatenate([memory, np.zeros(1 + 3 * n_components)]),
-            np.concatenate([memory_2, np.zeros((3 * n_components + 1, mixture.n_features))]),
-            np.concatenate([memory_3, np.zeros((3 * n_components + 2, *memory_3.shape[1:]))]),
-        )
+    def _memory(self, mixture: Mixture, n_rows: float, statistics: Statistics | None) -> AnchoredMoments:
+        moments = super()._memory(mixture, n_rows, statistics)
+        form = mixture.kernel_form()
+        nowhere = type(form)(*map(np.zeros_like, form))
+        total = Sums(np.zeros_like(form.offset), np.zeros_like(form.means), np.zeros_like(form.scale))
+        counters = record(COUNTERS, window=moments.counters.window)
+        return AnchoredMoments(counters, *moments[1:], nowhere, total)
+
+    def scratch(self, model: Any, kind: CovarianceType) -> AnchoredRoom:
+        """Return room for the rows' statistics under the anchor, too."""
+        own = Batch(0.0, 0.0, *(np.zeros_like(array) for array in model))
+        row, factor = np.zeros(model.means.shape[1]), np.zeros((2, *model.scale.shape[1:]))
+        return AnchoredRoom(*super().scratch(model, kind), own, row, factor)
 
     def anchor(self, state: RuleState, mixture: Mixture, statistics: Statistics | None) -> RuleState:
         """Return the state with this mixture, and the statistics of all rows under it, as the anchor.
 
         Without statistics there is none, and the pass is one of online EM.
         """
-        memory, memory_2, memory_3 = (array.copy() for array in state.memory)
-        offset, means, scale = mixture.kernel_form()
-        K = mixture.n_components
-        memory[HEADER + K] = 0.0 if statistics is None else statistics.weight
-        if statistics is None:
-            return state._replace(memory=(memory, memory_2, memory_3))
-        memory[HEADER + K + 1 : HEADER + 1 + 3 * K] = np.concatenate([offset, statistics.nk])
-        memory_2[K : 3 * K] = np.concatenate([means, statistics.s1])
-        memory_3[K + 1 : 3 * K + 1] = np.concatenate([scale, statistics.s2.reshape(scale.shape)])
-        return state._replace(memory=(memory, memory_2, memory_3))
+        memory, counters = state.memory, state.memory.counters.copy()
+        counters.anchor_weight = 0.0 if statistics is None else statistics.weight
+        memory = memory._replace(counters=counters)
+        if statistics is not None:
+            s2 = mixture.kind.kernel_moments(statistics.s2)
+            total = Sums(statistics.nk.copy(), statistics.s1.copy(), s2)
+            memory = memory._replace(anchor=copied(mixture.kernel_form()), total=total)
+        return state._replace(memory=memory)
 
-    def control(self, state: RuleState) -> Any | None:
-        """Return the compiled control if there is an anchor."""
-        n_components = len(state.memory[0]) - HEADER - 1
-        if not state.memory[0][HEADER + n_components // 4] > 0:
-            return None
-        row = state.batch_size == 1
-        return pointer(control.control_row if row else control.control_block, CONTROL)
+    def _carried(self, memory: Any, fresh: Any, descent: Descent) -> Any:
+        carried = super()._carried(memory, fresh, descent)
+        carried.counters.anchor_weight = 0.0  # the rows' statistics were those of the old components
+        return carried

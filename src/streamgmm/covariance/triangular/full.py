@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from ._base import Array, Triangular, cholesky, join
+from .._base import Array
+from .family import Triangular
+from .roots import join
 
 
 class Full(Triangular):
@@ -16,17 +16,14 @@ class Full(Triangular):
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         return (n_components, n_features, n_features)
 
-    def factor(self, covariances: Array) -> Array:
-        return np.stack([cholesky(c, f"`covariances[{k}]`") for k, c in enumerate(covariances)])
+    def n_parameters(self, n_components: int, n_features: int) -> int:
+        return n_components * n_features * (n_features + 1) // 2
 
     def spread(self, factor: Array, n_components: int, n_features: int) -> Array:
         return factor.copy()
 
     def collapse(self, scale: Array) -> Array:
         return join(scale)
-
-    def n_parameters(self, n_components: int, n_features: int) -> int:
-        return n_components * n_features * (n_features + 1) // 2
 
     def prior_terms(self, n_components: int, degrees_of_freedom: float, scale: Array) -> tuple[float, Array]:
         return degrees_of_freedom + len(scale) + 2, scale.ravel()

@@ -13,16 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import family, linear
-from ._jit import inlined
-from .m_step import NEGLIGIBLE, write_mode
+from streamgmm.kernels import family
 
 HALF_LOG_2PI = 0.9189385332046727
-_RANK_ONE = 1e-13
-_E_SQUARED = 7.38905609893065
 
 
-class Triangular(NamedTuple):
+class TriangularForm(NamedTuple):
     """Parameters of a mixture, as the kernels take them; see `kernels.family`."""
 
     offset: Any
@@ -30,7 +26,7 @@ class Triangular(NamedTuple):
     scale: Any
 
 
-@family.log_joint.of(Triangular)
+@family.log_joint.of(TriangularForm)
 def log_joint(x, n, model, scratch, out):
     """Go through the rows of L, four columns at a time."""
     offset, means, scale = model
@@ -93,7 +89,7 @@ def log_joint(x, n, model, scratch, out):
                 log_prob[i] -= half * (z_a[i] * z_a[i])
 
 
-@family.accumulate.of(Triangular)
+@family.accumulate.of(TriangularForm)
 def accumulate(x, n, w, resp, model, scratch, batch):
     """Go through the rows of the lower triangle, four columns at a time."""
     means, nk, s1, s2 = model.means, batch.nk, batch.s1, batch.s2
@@ -184,7 +180,7 @@ def accumulate(x, n, w, resp, model, scratch, batch):
                 b += 4
 
 
-@family.row_statistics.of(Triangular)
+@family.row_statistics.of(TriangularForm)
 def row_statistics(x, w, model, z, batch):
     """Keep a component's log joint density in nk[k] and the row's distance in s1[k] on the way."""
     offset, means, scale = model
@@ -219,7 +215,7 @@ def row_statistics(x, w, model, z, batch):
     return w * (best + np.log(total))
 
 
-@family.write_offset.of(Triangular)
+@family.write_offset.of(TriangularForm)
 def write_offset(k, weight, model):
     """Take one logarithm of the product of all pivots."""
     scale = model.scale
@@ -237,7 +233,7 @@ def write_offset(k, weight, model):
     model.offset[k] = 0.5 * (total + np.log(product)) - n_features * HALF_LOG_2PI
 
 
-@family.total_scatter.of(Triangular)
+@family.total_scatter.of(TriangularForm)
 def total_scatter(batch, model):
     """Add up."""
     total = 0.0
@@ -245,204 +241,3 @@ def total_scatter(batch, model):
         for a in range(batch.s1.shape[1]):
             total += batch.s2[k, a, a]
     return total
-
-
-# --- EM's M-step --------------------------------------------------------------------------------------------
-
-
-@inlined
-def blend_and_factor(k, c, batch, covariances, floor, scale):
-    """Blend moments into covariances[k], in place, and factor it, plus the floor, into scale[k].
-
-    Blending and factoring share their loops because the compiler makes SIMD loops of the short rows
-    otherwise, whose start costs more than the rows.
-    """
-    nk, s1, s2 = batch.nk, batch.s1, batch.s2
-    keep = 1.0 - c * nk[k]
-    for a in range(scale.shape[1]):
-        first = c * s1[k, a]
-        for b in range(a + 1):
-            value = keep * covariances[k, a, b] + (c * s2[k, a, b] - first * (c * s1[k, b]))
-            covariances[k, a, b] = value
-            if b < a:
-                linear.reduce_entry(k, a, b, value, scale)
-        linear.finish_row(k, a, covariances[k, a, a] + floor[a], floor[a], scale)
-
-
-@inlined
-def _blend(k, c, batch, covariances):
-    """Blend moments about the running mean into component k's running covariance."""
-    nk, s1, s2 = batch.nk, batch.s1, batch.s2
-    keep = 1.0 - c * nk[k]
-    for a in range(s1.shape[1]):
-        first = c * s1[k, a]
-        for b in range(a + 1):
-            covariances[k, a, b] = keep * covariances[k, a, b] + (c * s2[k, a, b] - first * (c * s1[k, b]))
-
-
-@inlined
-def _move_mean(k, c, s1, means, running):
-    for a in range(means.shape[1]):
-        running[k, a] += c * s1[k, a]
-        means[k, a] = running[k, a]
-
-
-@inlined
-def _clear(pooled):
-    for a in range(pooled.shape[1]):
-        for b in range(a + 1):
-            pooled[0, a, b] = 0.0
-
-
-@family.refit.of(Triangular)
-def refit(share, batch, model, memory, scratch, options):
-    """Refit the components that the mini-batch touched; all of them with a prior or a shared covariance."""
-    if options.flags.has_prior or options.flags.is_pooled:
-        _refit_all(share, batch, model, memory, scratch, options)
-        return
-    for k in range(batch.nk.size):
-        c = share / memory.weights[k]
-        if batch.nk[k] > NEGLIGIBLE * batch.weight:
-            blend_and_factor(k, c, batch, memory.covariances, options.floor, model.scale)
-            _move_mean(k, c, batch.s1, model.means, memory.means)
-        write_offset(k, memory.weights[k], model)
-
-
-@inlined
-def _add_prior(k, n, model, memory, scratch, options):
-    """Move a mean to the posterior mode; add the prior's part to the pooled scatter."""
-    weigh = n / (options.mean_count[k] + n)
-    n_features = model.means.shape[1]
-    for a in range(n_features):
-        shift_a = memory.means[k, a] - options.mean[k, a]
-        model.means[k, a] = options.mean[k, a] + weigh * shift_a
-        for b in range(a + 1):
-            shift_b = memory.means[k, b] - options.mean[k, b]
-            added = options.mean_count[k] * weigh * shift_a * shift_b
-            scratch.pooled[0, a, b] += added + options.scatter[k, a, b]
-
-
-@inlined
-def _refit_all(share, batch, model, memory, scratch, options):
-    n_components, n_features = model.means.shape
-    pooled = scratch.pooled
-    has_prior, is_pooled = options.flags.has_prior, options.flags.is_pooled
-    _clear(pooled)
-    mass = 0.0
-    for k in range(n_components):
-        c = share / memory.weights[k]
-        if batch.nk[k] > NEGLIGIBLE * batch.weight:
-            if has_prior:  # the rows' running mean is not the component's mean: move the moments to it
-                shift_moments(k, batch.nk[k], model.means, batch.s1, batch.s2, memory)
-            _blend(k, c, batch, memory.covariances)
-            _move_mean(k, c, batch.s1, model.means, memory.means)
-        n = memory.counters.window * memory.weights[k]
-        mass += n
-        for a in range(n_features):
-            for b in range(a + 1):
-                pooled[0, a, b] += n * memory.covariances[k, a, b]
-        if has_prior:
-            _add_prior(k, n, model, memory, scratch, options)
-            mass += options.covariance_count[k]
-        if is_pooled and k < n_components - 1:
-            continue
-        for a in range(n_features):
-            for b in range(a + 1):
-                pooled[0, a, b] /= mass
-            pooled[0, a, a] += options.floor[a]
-        linear.factor(pooled, 0, model.scale, k, options.floor)
-        mass = 0.0
-        _clear(pooled)
-    if has_prior:
-        write_mode(memory, options, scratch.weights)
-    for k in range(n_components):
-        if is_pooled:
-            for a in range(n_features):
-                for b in range(n_features):
-                    model.scale[k, a, b] = model.scale[n_components - 1, a, b]
-        write_offset(k, scratch.weights[k] if has_prior else memory.weights[k], model)
-
-
-# --- What other rules need -----------------------------------------------------------------------------------
-
-
-@inlined
-def shift_moments(k, n, origin, s1, s2, model):
-    """Move s1[k] and s2[k] of n rows about origin[k] to model.means[k]."""
-    for a in range(s1.shape[1]):
-        shift_a = origin[k, a] - model.means[k, a]
-        for b in range(a + 1):
-            shift_b = origin[k, b] - model.means[k, b]
-            s2[k, a, b] += s1[k, a] * shift_b + s1[k, b] * shift_a + n * shift_a * shift_b
-    for a in range(s1.shape[1]):
-        s1[k, a] += n * (origin[k, a] - model.means[k, a])
-
-
-@family.recenter.of(Triangular)
-def recenter(k, n, origin, s1, s2, model):
-    """See `shift_moments`."""
-    shift_moments(k, n, origin, s1, s2, model)
-
-
-@family.regularize.of(Triangular)
-def regularize(k, share, debt, batch, model, options):
-    """Add what is above and on the diagonal apart."""
-    s1, s2 = batch.s1, batch.s2
-    has_prior = options.flags.has_prior
-    for a in range(s1.shape[1]):
-        s2[k, a, a] += debt * options.floor[a]
-        if has_prior:
-            count = share * options.mean_count[k]
-            shift_a = options.mean[k, a] - model.means[k, a]
-            s1[k, a] += count * shift_a
-            for b in range(a + 1):
-                shift_b = options.mean[k, b] - model.means[k, b]
-                s2[k, a, b] += count * shift_a * shift_b + share * options.scatter[k, a, b]
-    return share * options.covariance_count[k]
-
-
-@family.is_rank_one.of(Triangular)
-def is_rank_one(batch, model):
-    """Ask Cauchy and Schwarz."""
-    for k in range(batch.nk.size):
-        for a in range(batch.s1.shape[1]):
-            square = batch.s1[k, a] * batch.s1[k, a]
-            if batch.nk[k] * batch.s2[k, a, a] - square > _RANK_ONE * square:
-                return False
-    return True
-
-
-@family.is_near.of(Triangular)
-def is_near(k, with_factor, model, means, scale, scratch, j):
-    """Compare L^-1 (new mean - mean), then pivots and variances."""
-    old = model.scale
-    n_features = means.shape[1]
-    for a in range(n_features):
-        value = means[k, a] - model.means[k, a]
-        for b in range(a):
-            value -= old[k, a, b] * scratch[j, 0, b]
-        scratch[j, 0, a] = value
-        if value * value * old[k, a, a] > 1.0:
-            return False
-    if not with_factor:
-        return True
-    for a in range(n_features):
-        before, after = 1.0 / old[k, a, a], 1.0 / scale[k, a, a]
-        if after > _E_SQUARED * before or before > _E_SQUARED * after:
-            return False
-        scratch[j, 0, a], scratch[j + 1, 0, a] = before, after
-        for b in range(a):
-            before += old[k, a, b] * old[k, a, b] * scratch[j, 0, b]
-            after += scale[k, a, b] * scale[k, a, b] * scratch[j + 1, 0, b]
-        if not after <= _E_SQUARED * before or before > _E_SQUARED * after:
-            return False
-    return True
-
-
-@family.is_definite.of(Triangular)
-def is_definite(k, count, s1, s2, model, scratch):
-    """Factor it."""
-    for a in range(s1.shape[1]):
-        for b in range(a + 1):
-            scratch[0, a, b] = s2[k, a, b] / count - s1[k, a] / count * (s1[k, b] / count)
-    return linear.factor(scratch, 0, scratch, 1)

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from streamgmm import parameterizations
 from streamgmm.covariance import CovarianceType
-from streamgmm.kernels import ascent, m_step, mixing
-from streamgmm.kernels import guard as guards
-from streamgmm.kernels._jit import UPDATE, pointer
-from streamgmm.kernels.transforms import WIDTH
+from streamgmm.kernels.records import STOPPED, record
+from streamgmm.kernels.theta import SCRATCH
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
 
-from . import transforms
-from ._base import Arrays, Compiled, Rule, RuleState
-from .schedules import Constant, PowerDecay, Schedule
-from .transforms import Transform
+from .. import transforms
+from .._base import Descent, Rule, RuleState
+from ..schedules import Constant, PowerDecay, Schedule
+from ..transforms import Transform
+from . import ascent, guard as guards, mixing
+from ._memory import COUNTERS, SETTINGS, Ascent, Room, Tools
 
 _GUARDS = {
     "backtrack": guards.BACKTRACK,
@@ -185,46 +186,68 @@ class GradientAscent(Rule):
             return -np.inf
         return parameterizations.get(self.parameterization).diagonal_floor(self.sd_floor)
 
-    def _memory(self, mixture: Mixture, n_rows: float, statistics: Statistics | None) -> Arrays:
+    def _memory(self, mixture: Mixture, n_rows: float, statistics: Statistics | None) -> Ascent:
         theta = parameterizations.get(self.parameterization).pack(mixture)
         if self.weights != "softmax":
             theta[: mixture.n_components] = mixture.weights
-        chain = self._chain()
-        header = np.zeros(ascent.HEADER)
-        header[m_step.WINDOW] = n_rows
-        header[guards.GUARD] = _GUARDS[self.guard]
-        header[ascent.PRECONDITION] = self.precondition
-        header[ascent.WEIGHTS] = _WEIGHTS[self.weights]
-        header[guards.DIAGONAL_FLOOR] = self._diagonal_floor()
-        header[ascent.AVERAGE_FROM] = np.inf if self.averaging is None else self.averaging
-        header[ascent.N_TRANSFORMS] = len(chain)
-        header[ascent.N_THETA] = len(theta)
-        memory = np.concatenate(
-            [
-                header,
-                transforms.chain(chain),
-                mixture.weights,
-                np.zeros(2 * mixture.n_components),
-                theta,
-                np.zeros((3 + transforms.n_slots(chain)) * len(theta)),
-            ]
+        return Ascent(
+            counters=record(COUNTERS, window=n_rows),
+            weights=mixture.weights,
+            debt=np.zeros(mixture.n_components),
+            theta=theta,
+            average=np.zeros(len(theta)),
+            slots=np.zeros((transforms.n_slots(self._chain()), len(theta))),
         )
-        _, means, scale = mixture.kernel_form()
-        room = np.concatenate([scale, np.zeros((ascent.SCRATCH, *scale.shape[1:]))])
-        return memory, means.copy(), room
 
-    def _vector(self, state: RuleState, index: int, n_components: int) -> Array:
-        """Return a vector of theta's size from the memory: theta, trial, change, average."""
-        memory = state.memory[0]
-        size = int(memory[ascent.N_THETA])
-        first = ascent.HEADER + WIDTH * int(memory[ascent.N_TRANSFORMS])
-        first += 3 * n_components + index * size
-        return memory[first : first + size]
+    def scratch(self, model: Any, kind: CovarianceType) -> Room:
+        """Return room for a step on trial."""
+        n_components = len(model.means)
+        n_theta = parameterizations.get(self.parameterization).size(kind, *model.means.shape)
+        return Room(
+            counts=np.zeros(n_components),
+            factors=np.zeros(n_components),
+            trial=np.zeros(n_theta),
+            change=np.zeros(n_theta),
+            means=np.zeros_like(model.means),
+            scale=np.zeros_like(model.scale),
+            matrices=np.zeros((SCRATCH, *model.scale.shape[1:])),
+        )
 
-    def compiled(self, kind: CovarianceType, options: Array) -> Compiled:
-        """Return the compiled step and the parameterization's functions."""
-        parts = parameterizations.get(self.parameterization).parts(kind)
-        return Compiled(pointer(ascent.ascend, UPDATE), parts)
+    def tools(self, kind: CovarianceType, n_components: int, n_features: int) -> Tools:
+        """Return settings, and addresses of what parameterization and transforms do."""
+        owner = parameterizations.get(self.parameterization)
+        block, stride = owner.layout(kind, n_components, n_features)
+        settings = record(
+            SETTINGS,
+            guard=_GUARDS[self.guard],
+            weights=_WEIGHTS[self.weights],
+            precondition=self.precondition,
+            diagonal_floor=self._diagonal_floor(),
+            average_from=np.inf if self.averaging is None else self.averaging,
+            block=block,
+            stride=stride,
+            triangle=kind.triangle(n_features),
+        )
+        return Tools(settings, *owner.parts(kind), *transforms.chain(self._chain()))
+
+    def _carried(self, memory: Ascent, fresh: Ascent, descent: Descent) -> Ascent:
+        owner = parameterizations.get(self.parameterization)
+        old, new = (
+            owner.components(m.kind, *m.means.shape) for m in (descent.old, descent.new)
+        )  # the entries of theta of each component
+        theta, average, slots = fresh.theta.copy(), fresh.theta.copy(), fresh.slots.copy()
+        weights = descent.weights(memory.weights)
+        for k, (before, same) in enumerate(zip(descent.index, descent.same, strict=True)):
+            if before >= 0:
+                average[new[k]] = memory.average[old[before]]
+                slots[:, new[k]] = memory.slots[:, old[before]]
+            if same:
+                theta[new[k]] = memory.theta[old[before]]
+        n_components = len(weights)
+        theta[:n_components] = weights if self.weights != "softmax" else np.log(weights)
+        return Ascent(
+            memory.counters.copy(), weights, descent.inherited(memory.debt, fresh.debt), theta, average, slots
+        )
 
     def steps(self, t: Array, fraction: Array, *, start: float, batch_size: int) -> Array:
         """Return the rates, in proportion to the fraction of a mini-batch."""
@@ -240,9 +263,9 @@ class GradientAscent(Rule):
         Where matrices are nearly singular to working precision the average may be no valid mixture although
         all that it averages are; then the mixture itself is returned.
         """
-        if not state.memory[0][ascent.AVERAGED]:
+        if not state.memory.counters.averaged:
             return mixture
-        theta = self._vector(state, 3, mixture.n_components).copy()
+        theta = state.memory.average.copy()
         if self.weights != "softmax":
             with np.errstate(divide="ignore"):
                 theta[: mixture.n_components] = np.log(theta[: mixture.n_components])
@@ -251,21 +274,18 @@ class GradientAscent(Rule):
         except np.linalg.LinAlgError:
             return mixture
 
-    def check(self, state: RuleState) -> None:
-        """Raise numpy.linalg.LinAlgError if the guard "raise" has stopped the rule."""
-        memory = state.memory[0]
-        if memory[ascent.STOPPED]:
-            component = int(memory[ascent.STOPPED]) - 1
-            raise np.linalg.LinAlgError(
-                f"after {int(memory[ascent.COUNT]) - 1} updates, a step by the gradient of "
-                f"{self.parameterization!r} left the positive definite matrices in component {component}: "
-                "the rate is too large for the scale of the data. Use `precondition=True`, the "
-                "parameterization 'cholesky', a smaller `learning_rate`, or `guard='backtrack'`"
-            )
+    def stopped(self, outcome: int, state: RuleState) -> np.linalg.LinAlgError:
+        """Return the error that the guard "raise" asks for."""
+        return np.linalg.LinAlgError(
+            f"after {int(state.memory.counters.count) - 1} updates, a step by the gradient of "
+            f"{self.parameterization!r} left the positive definite matrices in component "
+            f"{STOPPED - outcome}: the rate is too large for the scale of the data. Use `precondition=True`, "
+            "the parameterization 'cholesky', a smaller `learning_rate`, or `guard='backtrack'`"
+        )
 
     def n_shortened(self, state: RuleState) -> int:
         """Return how many steps the guard shortened."""
-        return int(state.memory[0][guards.SHORTENED])
+        return state.n_shortened
 
     def __repr__(self) -> str:
         settings = vars(GradientAscent())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._jit import exact_kernel, inlined
+from streamgmm.kernels._jit import exact_kernel, inlined
 
 SOFTMAX, SIMPLEX, PROPORTIONAL, COMPETITION, WINNER = 0, 1, 2, 3, 4
 _LARGEST = 1e150

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from streamgmm.covariance import CovarianceType
-from streamgmm.kernels import annealed, m_step
-from streamgmm.kernels._jit import UPDATE, pointer
+from streamgmm.kernels.records import record
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
 
-from ._base import Arrays, Compiled, Rule, RuleState
+from .._base import Descent, Rule, RuleState
+from . import steps as annealed
+from .steps import COUNTERS, SETTINGS, Annealing, Room
 
 _COINCIDE = 1e-9
 _SAME_ROW = 1e-6
@@ -145,44 +147,48 @@ class AnnealedSGD(Rule):
         self.min_deviation = min_deviation
         self.precondition = precondition
 
-    def _memory(self, mixture: Mixture, n_rows: float, statistics: Statistics | None) -> Arrays:
+    def _memory(self, mixture: Mixture, n_rows: float, statistics: Statistics | None) -> Annealing:
         n_components = mixture.n_components
-        n_grid_rows, n_grid_columns = grid(n_components)
         width = math.sqrt(n_components) / 4 if self.width is None else self.width
-        header = np.zeros(annealed.HEADER)
-        header[m_step.WINDOW] = n_rows
-        header[annealed.N_ROWS] = n_grid_rows
-        header[annealed.N_COLUMNS] = n_grid_columns
-        header[annealed.WIDTH] = max(width, self.min_width)
-        header[annealed.MIN_WIDTH] = self.min_width
-        header[annealed.RATE] = 1.0
-        header[annealed.MIN_RATE] = self.min_learning_rate / self.learning_rate
-        header[annealed.DECAY] = self.decay
-        header[annealed.TOLERANCE] = self.tolerance
-        header[annealed.PERIOD] = max(100, 25 * n_components) if self.period is None else self.period
-        header[annealed.PRECONDITION] = self.precondition
-        _, means, scale = mixture.kernel_form()
-        memory = np.concatenate(
-            [
-                header,
-                np.zeros(n_grid_rows + n_grid_columns),
-                mixture.weights,
-                -mixture.kind.log_scale(scale),
-                np.zeros((annealed.PER_COMPONENT - 2) * n_components),
-            ]
-        )
-        annealed.write_profiles(memory)
-        variances = 1.0 / scale[:, :, 0]
-        total = mixture.weights @ (variances + np.square(means - mixture.weights @ means))
+        counters = record(COUNTERS, window=n_rows, width=max(width, self.min_width), rate=1.0)
+        profiles = [np.zeros(n) for n in grid(n_components)]
+        annealed.write_profiles(counters.width, *profiles)
+        form = mixture.kernel_form()
+        variances = 1.0 / form.scale[:, :, 0]
+        total = mixture.weights @ (variances + np.square(form.means - mixture.weights @ form.means))
         bound = self.min_deviation**2
         least = np.minimum(bound * total, variances.min(axis=0))
         largest = np.maximum(total / bound, variances.max(axis=0))
-        room = np.zeros((2, mixture.n_features))
-        return memory, np.concatenate([[total, least, largest], room]), np.zeros((0, 0, 0))
+        base = -mixture.kind.log_scale(form.scale)
+        return Annealing(counters, *profiles, mixture.weights, base, total, least, largest)
 
-    def compiled(self, kind: CovarianceType, options: Array) -> Compiled:
-        """Return the compiled step."""
-        return Compiled.alone(pointer(annealed.update_annealed, UPDATE))
+    def scratch(self, model: Any, kind: CovarianceType) -> Room:
+        """Return room for scores and a row."""
+        n_components, n_features = model.means.shape
+        return Room(*(np.zeros(n_components) for _ in range(3)), *(np.zeros(n_features) for _ in range(3)))
+
+    def tools(self, kind: CovarianceType, n_components: int, n_features: int) -> Any:
+        """Return the settings."""
+        return record(
+            SETTINGS,
+            min_width=self.min_width,
+            min_rate=self.min_learning_rate / self.learning_rate,
+            decay=self.decay,
+            tolerance=self.tolerance,
+            period=max(100, 25 * n_components) if self.period is None else self.period,
+            precondition=self.precondition,
+        )
+
+    def _carried(self, memory: Annealing, fresh: Annealing, descent: Descent) -> Annealing:
+        annealed.write_profiles(memory.counters.width, fresh.profile_rows, fresh.profile_columns)
+        return fresh._replace(
+            counters=memory.counters.copy(),
+            weights=descent.weights(memory.weights),
+            base=descent.kept(memory.base, fresh.base),
+            unit=memory.unit.copy(),
+            least=np.minimum(memory.least, fresh.least),
+            largest=np.maximum(memory.largest, fresh.largest),
+        )
 
     def steps(self, t: Array, fraction: Array, *, start: float, batch_size: int) -> Array:
         """Return the rates before annealing lowers them, in proportion to the rows' weights."""
@@ -190,21 +196,22 @@ class AnnealedSGD(Rule):
 
     def width_now(self, state: RuleState) -> float:
         """Return the profile's width, in steps of the grid."""
-        return float(state.memory[0][annealed.WIDTH])
+        return float(state.memory.counters.width)
 
     def rate_now(self, state: RuleState) -> float:
         """Return the learning rate of a row of weight 1."""
-        return float(self.learning_rate * state.memory[0][annealed.RATE])
+        return float(self.learning_rate * state.memory.counters.rate)
 
     def apply(
         self,
         statistics: Statistics,
         step: float,
-        parameters: Arrays,
+        model: Any,
         state: RuleState,
         kind: CovarianceType,
-    ) -> tuple[Arrays, Arrays]:
-        """Return parameters, in the kernels' form, and memory after a step of this size.
+        rows_of: tuple[Any, Array] | None = None,
+    ) -> tuple[Any, RuleState, int]:
+        """Return parameters in the kernels' form, state and outcome after a step of this size.
 
         Raises
         ------
@@ -216,7 +223,7 @@ class AnnealedSGD(Rule):
                 f"`statistics` must be those of one row, since rule {self.name!r} learns row by row, got "
                 f"several that differ, of weight {statistics.weight:g}: update with one row after the other"
             )
-        return super().apply(statistics, step, parameters, state, kind)
+        return super().apply(statistics, step, model, state, kind, rows_of)
 
     def __repr__(self) -> str:
         settings = vars(type(self)())

@@ -1,0 +1,123 @@
+"""EM's M-step for covariance matrices, as compiled code."""
+
+from __future__ import annotations
+
+from streamgmm.kernels import family, linear
+from streamgmm.kernels._jit import inlined
+from streamgmm.kernels.m_step import NEGLIGIBLE, write_mode
+
+from .density import TriangularForm, write_offset
+from .steps import shift_moments
+
+
+@inlined
+def blend_and_factor(k, c, batch, covariances, floor, scale):
+    """Blend moments into covariances[k], in place, and factor it, plus the floor, into scale[k].
+
+    Blending and factoring share their loops because the compiler makes SIMD loops of the short rows
+    otherwise, whose start costs more than the rows.
+    """
+    nk, s1, s2 = batch.nk, batch.s1, batch.s2
+    keep = 1.0 - c * nk[k]
+    for a in range(scale.shape[1]):
+        first = c * s1[k, a]
+        for b in range(a + 1):
+            value = keep * covariances[k, a, b] + (c * s2[k, a, b] - first * (c * s1[k, b]))
+            covariances[k, a, b] = value
+            if b < a:
+                linear.reduce_entry(k, a, b, value, scale)
+        linear.finish_row(k, a, covariances[k, a, a] + floor[a], floor[a], scale)
+
+
+@inlined
+def _blend(k, c, batch, covariances):
+    """Blend moments about the running mean into component k's running covariance."""
+    nk, s1, s2 = batch.nk, batch.s1, batch.s2
+    keep = 1.0 - c * nk[k]
+    for a in range(s1.shape[1]):
+        first = c * s1[k, a]
+        for b in range(a + 1):
+            covariances[k, a, b] = keep * covariances[k, a, b] + (c * s2[k, a, b] - first * (c * s1[k, b]))
+
+
+@inlined
+def _move_mean(k, c, s1, means, running):
+    for a in range(means.shape[1]):
+        running[k, a] += c * s1[k, a]
+        means[k, a] = running[k, a]
+
+
+@inlined
+def _clear(pooled):
+    for a in range(pooled.shape[1]):
+        for b in range(a + 1):
+            pooled[0, a, b] = 0.0
+
+
+@family.refit.of(TriangularForm)
+def refit(share, batch, model, memory, scratch, options):
+    """Refit the components that the mini-batch touched; all of them with a prior or a shared covariance."""
+    if options.flags.has_prior or options.flags.is_pooled:
+        _refit_all(share, batch, model, memory, scratch, options)
+        return
+    for k in range(batch.nk.size):
+        c = share / memory.weights[k]
+        if batch.nk[k] > NEGLIGIBLE * batch.weight:
+            blend_and_factor(k, c, batch, memory.covariances, options.floor, model.scale)
+            _move_mean(k, c, batch.s1, model.means, memory.means)
+        write_offset(k, memory.weights[k], model)
+
+
+@inlined
+def _add_prior(k, n, model, memory, scratch, options):
+    """Move a mean to the posterior mode; add the prior's part to the pooled scatter."""
+    weigh = n / (options.mean_count[k] + n)
+    n_features = model.means.shape[1]
+    for a in range(n_features):
+        shift_a = memory.means[k, a] - options.mean[k, a]
+        model.means[k, a] = options.mean[k, a] + weigh * shift_a
+        for b in range(a + 1):
+            shift_b = memory.means[k, b] - options.mean[k, b]
+            added = options.mean_count[k] * weigh * shift_a * shift_b
+            scratch.pooled[0, a, b] += added + options.scatter[k, a, b]
+
+
+@inlined
+def _refit_all(share, batch, model, memory, scratch, options):
+    n_components, n_features = model.means.shape
+    pooled = scratch.pooled
+    has_prior, is_pooled = options.flags.has_prior, options.flags.is_pooled
+    _clear(pooled)
+    mass = 0.0
+    for k in range(n_components):
+        c = share / memory.weights[k]
+        if batch.nk[k] > NEGLIGIBLE * batch.weight:
+            if has_prior:  # the rows' running mean is not the component's mean: move the moments to it
+                shift_moments(k, batch.nk[k], model.means, batch.s1, batch.s2, memory)
+            _blend(k, c, batch, memory.covariances)
+            _move_mean(k, c, batch.s1, model.means, memory.means)
+        n = memory.counters.window * memory.weights[k]
+        mass += n
+        for a in range(n_features):
+            for b in range(a + 1):
+                pooled[0, a, b] += n * memory.covariances[k, a, b]
+        if has_prior:
+            _add_prior(k, n, model, memory, scratch, options)
+            mass += options.covariance_count[k]
+        if is_pooled and k < n_components - 1:
+            continue
+        for a in range(n_features):
+            for b in range(a + 1):
+                pooled[0, a, b] /= mass
+            pooled[0, a, a] += options.floor[a]
+        linear.factor(pooled, 0, model.scale, k, options.floor)
+        mass = 0.0
+        _clear(pooled)
+    if has_prior:
+        write_mode(memory, options, scratch.weights)
+    for k in range(n_components):
+        if is_pooled:
+            for a in range(n_features):
+                for b in range(n_features):
+                    model.scale[k, a, b] = model.scale[n_components - 1, a, b]
+        write_offset(k, scratch.weights[k] if has_prior else memory.weights[k], model)

@@ -1,0 +1,5 @@
+"""Stochastic gradient ascent: `rule` is what users see, the other files its compiled step."""
+
+from .rule import GradientAscent
+
+__all__ = ["GradientAscent"]
