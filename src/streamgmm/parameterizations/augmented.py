@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from streamgmm.covariance.diagonal import DiagonalForm
+from streamgmm.covariance.triangular import TriangularForm
 from streamgmm.kernels import linear
 from streamgmm.kernels._jit import exact_kernel, loop
-from streamgmm.kernels.diagonal import Diagonal
-from streamgmm.kernels.triangular import Triangular
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
@@ -148,9 +148,11 @@ class Augmented(Parameterization):
     name = "augmented"
     covariance_types = ("full", "diag")
     _parts = (
-        Parts(Triangular, _pack_triangular, _direction_triangular, _retract_triangular, _project_triangular),
         Parts(
-            Diagonal,
+            TriangularForm, _pack_triangular, _direction_triangular, _retract_triangular, _project_triangular
+        ),
+        Parts(
+            DiagonalForm,
             lambda mixture: mixture.covariances + np.square(mixture.means),
             _direction_diagonal,
             _retract_diagonal,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from streamgmm.covariance.diagonal import DiagonalForm
+from streamgmm.covariance.triangular import TriangularForm
 from streamgmm.kernels import linear
 from streamgmm.kernels._jit import exact_kernel
-from streamgmm.kernels.diagonal import Diagonal
-from streamgmm.kernels.triangular import Triangular
 from streamgmm.statistics import Array
 
 from ._base import Parameterization, Parts
@@ -139,12 +139,12 @@ class Cholesky(Parameterization):
     is_stable = True
     _parts = (
         Parts(
-            Triangular,
+            TriangularForm,
             lambda mixture: lower_triangles_with_log_diagonals(mixture.factor),
             _direction_triangular,
             _retract_triangular,
         ),
-        Parts(Diagonal, lambda mixture: np.log(mixture.factor), _direction_diagonal, _retract_diagonal),
+        Parts(DiagonalForm, lambda mixture: np.log(mixture.factor), _direction_diagonal, _retract_diagonal),
     )
 
     def diagonal_floor(self, floor: float) -> float:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from streamgmm.covariance.diagonal import DiagonalForm
+from streamgmm.covariance.triangular import TriangularForm
 from streamgmm.kernels import linear
 from streamgmm.kernels._jit import exact_kernel, loop
-from streamgmm.kernels.diagonal import Diagonal
-from streamgmm.kernels.triangular import Triangular
 
 from ._base import Parameterization, Parts
 from ._project import project_matrix, project_values
@@ -106,14 +106,14 @@ class Covariance(Parameterization):
     name = "covariance"
     _parts = (
         Parts(
-            Triangular,
+            TriangularForm,
             lambda mixture: lower_triangles(mixture.covariances),
             _direction_triangular,
             _retract_triangular,
             _project_triangular,
         ),
         Parts(
-            Diagonal,
+            DiagonalForm,
             lambda mixture: mixture.covariances,
             _direction_diagonal,
             _retract_diagonal,

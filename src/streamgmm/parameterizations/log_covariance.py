@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from streamgmm.covariance.triangular import TriangularForm
 from streamgmm.kernels import linear
 from streamgmm.kernels._jit import exact_kernel, loop
-from streamgmm.kernels.triangular import Triangular
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
@@ -127,4 +127,4 @@ class LogCovariance(Parameterization):
     name = "log-covariance"
     covariance_types = ("full", "tied")
     is_stable = True
-    _parts = (Parts(Triangular, _pack, _direction_triangular, _retract_triangular),)
+    _parts = (Parts(TriangularForm, _pack, _direction_triangular, _retract_triangular),)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from streamgmm.covariance.diagonal import DiagonalForm
+from streamgmm.covariance.triangular import TriangularForm
 from streamgmm.kernels import linear
 from streamgmm.kernels._jit import exact_kernel, loop
-from streamgmm.kernels.diagonal import Diagonal
-from streamgmm.kernels.triangular import Triangular
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
@@ -143,7 +143,7 @@ class Natural(Parameterization):
     name = "natural"
     _parts = (
         Parts(
-            Triangular,
+            TriangularForm,
             lambda mixture: lower_triangles(-0.5 * precision_matrices(mixture)),
             _direction_triangular,
             _retract_triangular,
@@ -151,7 +151,7 @@ class Natural(Parameterization):
             _means_triangular,
         ),
         Parts(
-            Diagonal,
+            DiagonalForm,
             lambda mixture: -0.5 * precisions(mixture),
             _direction_diagonal,
             _retract_diagonal,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from streamgmm.covariance.diagonal import DiagonalForm
+from streamgmm.covariance.triangular import TriangularForm
 from streamgmm.kernels import linear
 from streamgmm.kernels._jit import exact_kernel, loop
-from streamgmm.kernels.diagonal import Diagonal
-from streamgmm.kernels.triangular import Triangular
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
@@ -115,11 +115,11 @@ class Precision(Parameterization):
     name = "precision"
     _parts = (
         Parts(
-            Triangular,
+            TriangularForm,
             lambda mixture: lower_triangles(precision_matrices(mixture)),
             _direction_triangular,
             _retract_triangular,
             _project_triangular,
         ),
-        Parts(Diagonal, precisions, _direction_diagonal, _retract_diagonal, _project_diagonal),
+        Parts(DiagonalForm, precisions, _direction_diagonal, _retract_diagonal, _project_diagonal),
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from streamgmm.covariance.diagonal import DiagonalForm
+from streamgmm.covariance.triangular import TriangularForm
 from streamgmm.kernels import linear
 from streamgmm.kernels._jit import exact_kernel, inlined, loop
-from streamgmm.kernels.diagonal import Diagonal
-from streamgmm.kernels.triangular import Triangular
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
@@ -172,9 +172,11 @@ class StandardDeviation(Parameterization):
 
     name = "standard-deviation"
     _parts = (
-        Parts(Triangular, _pack_triangular, _direction_triangular, _retract_triangular, _project_triangular),
         Parts(
-            Diagonal,
+            TriangularForm, _pack_triangular, _direction_triangular, _retract_triangular, _project_triangular
+        ),
+        Parts(
+            DiagonalForm,
             lambda mixture: mixture.factor,
             _direction_diagonal,
             _retract_diagonal,
