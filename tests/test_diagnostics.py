@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -23,6 +25,7 @@ from streamgmm import (
     rules,
 )
 from streamgmm.diagnostics import (
+    Finding,
     Run,
     _speed,
     check_gradient,
@@ -267,6 +270,36 @@ def test_a_mixture_that_is_not_finite():
     statistics = Statistics(9.0, 0.0, np.array([9.0]), np.zeros((1, 1)), np.ones((1, 1, 1)), mixture.means)
     (sentence,) = explain(mixture, statistics)
     assert sentence.startswith("Component 0 is not finite: the run diverged")
+
+
+def test_a_finding_is_data():
+    X = cloud() * [1.0, 1e6]
+    mixture = Mixture([1.0], [[0.0, 0.0]], [[1.0, 1e12]], "diag")
+    (found,) = explain(mixture, e_step(mixture, X))
+    assert (found.kind, found.components, found.features) == ("units", (0,), (0, 1))
+    assert found.remedies == ("standardize the rows",)
+    np.testing.assert_allclose(found.values["condition"], 1e12)
+    np.testing.assert_allclose([found.values["least"], found.values["greatest"]], X.std(axis=0))
+    hostile = ["along feature 1", "{0} {condition}"]
+    before, _, after = found.partition(" along feature 0 and by ")
+    expected = f"{before} along 'along feature 1' and by {after}"
+    assert found.text(hostile) == expected.replace("along feature 1. ", "along '{0} {condition}'. ")
+    for same in (pickle.loads(pickle.dumps(found)), copy.deepcopy(found)):
+        assert same == found
+        assert vars(same) == vars(found)
+    with pytest.raises(AttributeError):
+        found.kind = "spike"
+
+
+def test_a_sentence_counts_and_lists():
+    message, values = "Of {components} and {features}, {columns}: {x}, {n}", {"x": 0.12345, "n": 1234567}
+    found = Finding("made up", message, values, ("a", "b", "c"), components=(0, 2, 3), features=(4, 1))
+    assert found == "Of 0, 2 and 3 and features 4 and 1, [4, 1]: 0.123, 1234567 Remedy: a, b, or c."
+    assert (
+        found.text("abcde", n="some")
+        == "Of 0, 2 and 3 and 'e' and 'b', 'e', 'b': 0.123, some Remedy: a, b, or c."
+    )
+    assert Finding("no remedy", "{x}", {"x": np.inf}) == "inf"
 
 
 def test_explain_says_what_is_invalid():
@@ -653,6 +686,29 @@ def test_a_falling_history():
     diverged = np.where(np.arange(100) > 10, -np.inf, -1.0)
     (sentence,) = explain_run(diverged)
     assert "minus infinity at the end" in sentence
+
+
+@pytest.mark.parametrize(
+    ("rule", "never"),
+    [
+        (rules.NaturalGradient(), ("NaturalGradient", "precondition", "log parameterization", "standardize")),
+        (rules.OnlineEM(rules.schedules.HalfLife(100)), ("NaturalGradient", "OnlineEM", "HalfLife")),
+        (rules.EM(), ("rate", "NaturalGradient")),
+        ("natural-gradient", ("NaturalGradient",)),
+        (rules.GradientAscent("cholesky"), ("log parameterization",)),
+        (rules.GradientAscent("covariance", precondition=True), ("precondition",)),
+    ],
+)
+def test_no_remedy_is_what_the_run_does_already(rule, never):
+    history = noise()
+    history[3000:] -= 4.0
+    (found,) = explain_run(SimpleNamespace(history_=history, rule=rule))
+    assert found.kind == "fell"
+    assert found.remedies
+    assert not [(remedy, word) for remedy in found.remedies for word in never if word in remedy]
+    (unknown,) = explain_run(history)
+    for word in ("precondition=True", "rules.NaturalGradient", "log parameterization", "standardize"):
+        assert word in unknown
 
 
 def test_a_rising_history():
