@@ -711,6 +711,60 @@ def test_no_remedy_is_what_the_run_does_already(rule, never):
         assert word in unknown
 
 
+def still(mixture, X, batch_size=50):
+    """Return the run of a rule that never moves a mixture, whatever rows come."""
+    per_batch = mixture.log_prob(X).reshape(-1, batch_size).sum(axis=1)
+    rows = 1000.0 + batch_size * np.array([0, 1, 2, 40, 80, len(per_batch)])
+    rule = rules.NaturalGradient(rules.schedules.HalfLife(100))
+    weight = np.full(len(per_batch), float(batch_size))
+    return Run(rule, batch_size, rows, (mixture,) * len(rows), per_batch, weight, e_step(mixture, X))
+
+
+def plane(mean, noise=0.3, n=5000, seed=0):
+    """Return rows [a, b, a + b + noise, z] of standard deviations 3e4, 1e4 and, for z, 1."""
+    rng = np.random.default_rng(seed)
+    a, b, z = rng.normal(mean, 3e4, n), rng.normal(0, 1e4, n), rng.normal(size=n)
+    return np.stack([a, b, a + b + noise * rng.normal(size=n), z], axis=1)
+
+
+def test_a_frozen_run():
+    """Its log-likelihood is level, so that nothing else tells."""
+    run = still(one(), 10 + NORMAL[:5000])
+    (found,) = explain_run(run)
+    assert found.kind == "frozen"
+    assert found.startswith("The run is frozen: the last quarter of the mini-batches has -51.")
+    assert "no component moved by more than 0 standard deviations" in found
+    assert not any("NaturalGradient" in remedy for remedy in found.remedies)
+    np.testing.assert_allclose(found.values["expected"], -0.5 * np.log(2 * np.pi) - 0.5, atol=0.1)  # drawn
+    assert explain_run(still(one(), NORMAL[:5000])) == []
+    assert explain_run(still(one(), 10 + NORMAL[:950])) == []  # 19 mini-batches
+    per_row = run.log_likelihood / run.weight
+    model = SimpleNamespace(history_=per_row, rule="natural-gradient", to_mixture=one)
+    (found,) = explain_run(model)
+    assert found.startswith("The mixture does not follow the rows: ")
+    assert explain_run(SimpleNamespace(history_=per_row, rule="em", to_mixture=one)) == []  # it does
+
+
+def test_a_frozen_run_on_a_plane_names_the_features():
+    X = plane(0.0)
+    mixture = Mixture([1.0], [X.mean(axis=0)], [np.cov(X.T)])
+    (found,) = explain_run(still(mixture, plane(330000.0)))
+    assert (found.kind, found.components, found.features) == ("frozen", (0,), (0, 2))
+    assert "Component 0 is flat along a combination of features 0 and 2" in found
+    assert found.remedies == ("a larger reg_covar", 'prior="weak"', "drop a redundant feature")
+    assert explain_run(still(mixture, plane(0.0, seed=1))) == []
+
+
+@pytest.mark.parametrize("rule", ["online-em", "natural-gradient", "gradient", "em"])
+def test_a_run_that_follows_is_not_frozen(rule):
+    """Rows with heavy tails, and rows that move ten standard deviations over the run."""
+    rng = np.random.default_rng(2)
+    for X in (rng.standard_cauchy((4000, 1)), rng.normal(size=(4000, 1)) + np.linspace(0, 10, 4000)[:, None]):
+        model = OnlineGaussianMixture(1, rule=rule, batch_size=20, random_state=0).fit(X)
+        run = trace(rule, model.to_mixture(), X, batch_size=20)
+        assert not [found for found in (*explain_run(model), *explain_run(run)) if found.kind == "frozen"]
+
+
 def test_a_rising_history():
     (sentence,) = explain_run(noise() - 5 * np.exp(-np.arange(4000) / 2000))
     assert sentence.startswith(MOVING)

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from streamgmm import rules
+from streamgmm.mixture import Mixture
 from streamgmm.rules.schedules import HalfLife
 from streamgmm.statistics import Array
 
-from . import _crawling, _jumps
+from . import _crawling, _frozen, _jumps
 from ._speed import is_gradient
 from .finding import Finding
 from .runs import Run
@@ -29,6 +30,9 @@ def explain_run(history: Any) -> list[Finding]:
     - refused: mini-batches that were passed over;
     - steps too large for the scale: within one mini-batch a variance changed 8-fold or more, or a mean moved
       by more than 3 standard deviations;
+    - frozen: the median mini-batch of the last quarter has a log-likelihood below what the last mixture
+      expects by more than 3 standard deviations of a row, and does not get better, while no component of a
+      `Run` moved by more than one standard deviation; an array alone does not show it;
     - fell: the log-likelihood of the last tenth is below that of an earlier tenth by more than 0.5 nats a
       row and 5 standard errors;
     - crawling: a step of EM would still move a mean by 0.3 standard deviations or more, or a variance
@@ -74,19 +78,24 @@ standardize the rows.
     if not isinstance(history, Run):
         per_row = _as_history(getattr(history, "history_", history))
         rule = rules.get(history.rule) if hasattr(history, "rule") else None
-        return judged(per_row, rule)
+        is_learner = len(per_row) and hasattr(history, "to_mixture")
+        return judged(per_row, rule, history.to_mixture() if is_learner else None)
     with np.errstate(divide="ignore", invalid="ignore"):
         per_row = history.log_likelihood / history.weight
     stopped = [*_failed(history), *_refused(history), *_jumps.findings(history)]
     crawling = _crawling.findings(history)
     if crawling or history.failure is not None:
         return [*stopped, *_fell(per_row, history.rule), *crawling]
-    return [*stopped, *judged(per_row, history.rule)]
+    moved = _frozen.distance(history)
+    return [*stopped, *judged(per_row, history.rule, history.mixtures[-1], moved)]
 
 
-def judged(per_row: Array, rule: Any = None) -> list[Finding]:
-    """Return what a history shows, given the rule if it is known."""
-    return [*_fell(per_row, rule), *_still_moving(per_row)]
+def judged(
+    per_row: Array, rule: Any = None, mixture: Mixture | None = None, moved: float | None = None
+) -> list[Finding]:
+    """Return what a history shows, given the rule and the last mixture, and how far it moved, if known."""
+    frozen = _frozen.findings(per_row[np.isfinite(per_row)], rule, mixture, moved)
+    return frozen or [*_fell(per_row, rule), *_still_moving(per_row)]
 
 
 def _as_history(history: Any) -> Array:

@@ -80,7 +80,7 @@ class Report:
         """What the diagnostics find wrong with the mixture and with the run, with the features' names."""
         rule = self.settings.get("rule")
         rule = rules.get(rule) if isinstance(rule, rules.Rule) or rule in rules.names() else None
-        found = [*_explain(self.mixture, self.summary), *judged(self.history, rule)]
+        found = [*_explain(self.mixture, self.summary), *judged(self.history, rule, self.mixture)]
         return tuple(finding.text(self.feature_names) for finding in found)
 
 
