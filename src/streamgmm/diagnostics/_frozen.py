@@ -23,18 +23,9 @@ _DRAWS = 1000
 
 
 def findings(per_row: Array, rule: Any, mixture: Mixture | None, moved: float | None = None) -> list[Finding]:
-    """Compare the last quarter of a history with what the mixture expects of its rows.
+    """Compare the last quarter of a history without NaN with what the last mixture expects of its rows.
 
-    Parameters
-    ----------
-    per_row : ndarray of shape (n_batches,)
-        Finite.
-    rule : Rule or None
-        None if it is not known.
-    mixture : Mixture or None
-        The last one; without it nothing is found.
-    moved : float, optional
-        From `distance`, if it is known.
+    Rule and mixture are None where they are not known, and how far it moved, from `distance`, too.
     """
     if mixture is None or len(per_row) < _LEAST or not (moved is None or moved <= STILL):
         return []

@@ -45,54 +45,30 @@ class Finding(str):
     components: tuple[int, ...] = ()
     features: tuple[int, ...] = ()
 
-    def __new__(  # noqa: D102
-        cls,
-        kind: str,
-        message: str,
-        values: Mapping[str, Any],
-        remedies: tuple[str, ...] = (),
-        components: tuple[int, ...] = (),
-        features: tuple[int, ...] = (),
-    ) -> Finding:
-        return super().__new__(cls, _sentence(message, values, remedies, components, features))
+    def __new__(cls, *fields: Any, **named: Any) -> Finding:  # noqa: D102
+        blank = super().__new__(cls)
+        Finding.__init__(blank, *fields, **named)
+        return super().__new__(cls, blank.text())
 
     def __getnewargs__(self) -> tuple[Any, ...]:
         return tuple(vars(self).values())
 
     def text(self, feature_names: Sequence[str] | None = None, **instead: Any) -> str:
-        """Return the sentence with the features' names.
-
-        Parameters
-        ----------
-        feature_names : sequence of str, optional
-            By default the features' numbers.
-        **instead
-            Values to tell in place of the finding's own.
-        """
+        """Return the sentence with the features' names, or their numbers, and values in place of its own."""
+        names = feature_names
+        words = [f"feature {a}" if names is None else repr(names[a]) for a in self.features]
+        features, columns = listed(words), ", ".join(words)
+        if names is None:
+            features = f"feature{'s' if len(words) > 1 else ''} {listed(self.features)}"
+            columns = str([*self.features])
         values = {**self.values, **instead}
-        return _sentence(self.message, values, self.remedies, self.components, self.features, feature_names)
+        shown = {name: number(value) if isinstance(value, float) else value for name, value in values.items()}
+        shown |= {"components": listed(self.components), "features": features, "columns": columns}
+        said = self.message.format(*words, **shown)
+        return f"{said} Remedy: {listed(self.remedies, ', or ')}." if self.remedies else said
 
 
 def told(warning: Warning | str, feature_names: Sequence[str] | None = None, **instead: Any) -> str:
     """Return what a warning says, with the features' names if it is a finding."""
     said = warning.args[0] if isinstance(warning, Warning) and warning.args else warning
     return said.text(feature_names, **instead) if isinstance(said, Finding) else str(warning)
-
-
-def _sentence(
-    message: str,
-    values: Mapping[str, Any],
-    remedies: tuple[str, ...],
-    components: tuple[int, ...],
-    features: tuple[int, ...],
-    names: Sequence[str] | None = None,
-) -> str:
-    if names is None:
-        words = [f"feature {a}" for a in features]
-        together, columns = f"feature{'s' if len(words) > 1 else ''} {listed(features)}", str([*features])
-    else:
-        words = [repr(names[a]) for a in features]
-        together, columns = listed(words), ", ".join(words)
-    shown = {name: number(value) if isinstance(value, float) else value for name, value in values.items()}
-    said = message.format(*words, components=listed(components), features=together, columns=columns, **shown)
-    return f"{said} Remedy: {listed(remedies, ', or ')}." if remedies else said
