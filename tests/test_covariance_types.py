@@ -38,7 +38,7 @@ def test_factor_and_precisions_lead_back(name, n_components, n_features, seed):
     assert factor.shape == kind.shape(n_components, n_features)
     assert kind.fault(factor) is None
     root = kind.precisions_cholesky(factor)
-    precisions = kind.precisions(root)
+    precisions = kind.covariances(root)
     assert kind.allows(precisions)
     for back in (
         kind.factor(kind.covariances(factor)),
