@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from streamgmm.algebra import dense
+
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
@@ -61,7 +61,8 @@ def distance(run: Run) -> float:
 
 def _cause(mixture: Mixture, rule: Any) -> tuple[tuple[int, ...], tuple[int, ...], str, tuple[str, ...]]:
     """Blame the flattest component, if one is flat; return it, its features, the cause and the remedies."""
-    correlations = dense(mixture.kernel_factor() / mixture.standard_deviations[:, :, np.newaxis])
+    sds = mixture.standard_deviations
+    correlations = mixture.covariance_matrices() / (sds[:, :, np.newaxis] * sds[:, np.newaxis, :])
     values, vectors = np.linalg.eigh(correlations)
     k = int(values[:, 0].argmin())
     if values[k, 0] < FLAT**2:
