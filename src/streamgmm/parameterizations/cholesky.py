@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from streamgmm.covariance.diagonal import DiagonalForm
+from streamgmm.covariance.triangular import TriangularForm
 from streamgmm.kernels import linear
 from streamgmm.kernels._jit import exact_kernel
-from streamgmm.kernels.diagonal import Diagonal
-from streamgmm.kernels.triangular import Triangular
 from streamgmm.statistics import Array
 
 from ._base import Parameterization, Parts
@@ -16,7 +16,6 @@ from ._theta import (
     add_vector,
     is_scale,
     is_slope,
-    lower_triangles,
     read_logarithms,
     read_mean,
 )
@@ -111,12 +110,12 @@ def _retract_diagonal(k, place, theta, means, scale, scratch, j):
     return read_logarithms(0.5, k, place, theta, means, scale)
 
 
-def lower_triangles_with_log_diagonals(factor: Array) -> Array:
-    """Return what theta holds of triangular matrices: the logarithms of their diagonals."""
+def with_log_diagonal(factor: Array) -> Array:
+    """Return triangular matrices with the logarithms of their diagonals."""
     factor = factor.copy()
     index = np.arange(factor.shape[-1])
     factor[..., index, index] = np.log(factor[..., index, index])
-    return lower_triangles(factor)
+    return factor
 
 
 class Cholesky(Parameterization):
@@ -139,12 +138,12 @@ class Cholesky(Parameterization):
     is_stable = True
     _parts = (
         Parts(
-            Triangular,
-            lambda mixture: lower_triangles_with_log_diagonals(mixture.factor),
+            TriangularForm,
+            lambda mixture: with_log_diagonal(mixture.factor),
             _direction_triangular,
             _retract_triangular,
         ),
-        Parts(Diagonal, lambda mixture: np.log(mixture.factor), _direction_diagonal, _retract_diagonal),
+        Parts(DiagonalForm, lambda mixture: np.log(mixture.factor), _direction_diagonal, _retract_diagonal),
     )
 
     def diagonal_floor(self, floor: float) -> float:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
+from streamgmm.covariance.diagonal import DiagonalForm
+from streamgmm.covariance.triangular import TriangularForm
 from streamgmm.kernels import linear
 from streamgmm.kernels._jit import exact_kernel, loop
-from streamgmm.kernels.diagonal import Diagonal
-from streamgmm.kernels.triangular import Triangular
 
 from ._base import Parameterization, Parts
 from ._project import project_matrix, project_values
@@ -14,7 +16,6 @@ from ._theta import (
     add_symmetric,
     add_vector,
     is_scale,
-    lower_triangles,
     read_mean,
     read_symmetric,
 )
@@ -106,15 +107,15 @@ class Covariance(Parameterization):
     name = "covariance"
     _parts = (
         Parts(
-            Triangular,
-            lambda mixture: lower_triangles(mixture.covariances),
+            TriangularForm,
+            attrgetter("covariances"),
             _direction_triangular,
             _retract_triangular,
             _project_triangular,
         ),
         Parts(
-            Diagonal,
-            lambda mixture: mixture.covariances,
+            DiagonalForm,
+            attrgetter("covariances"),
             _direction_diagonal,
             _retract_diagonal,
             _project_diagonal,

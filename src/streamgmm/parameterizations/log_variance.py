@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from streamgmm.covariance.diagonal import DiagonalForm
 from streamgmm.kernels._jit import exact_kernel
-from streamgmm.kernels.diagonal import Diagonal
 
 from ._base import Parameterization, Parts
 from ._theta import add_logarithms, read_logarithms
@@ -43,5 +43,7 @@ class LogVariance(Parameterization):
     covariance_types = ("diag", "spherical")
     is_stable = True
     _parts = (
-        Parts(Diagonal, lambda mixture: 2 * np.log(mixture.factor), _direction_diagonal, _retract_diagonal),
+        Parts(
+            DiagonalForm, lambda mixture: 2 * np.log(mixture.factor), _direction_diagonal, _retract_diagonal
+        ),
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from streamgmm.covariance.diagonal import DiagonalForm
+from streamgmm.covariance.triangular import TriangularForm
 from streamgmm.kernels import linear
 from streamgmm.kernels._jit import exact_kernel, loop
-from streamgmm.kernels.diagonal import Diagonal
-from streamgmm.kernels.triangular import Triangular
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
@@ -18,11 +18,10 @@ from ._theta import (
     add_symmetric,
     add_vector,
     is_scale,
-    lower_triangles,
     read_symmetric,
     subtract_product,
 )
-from .precision import precision_matrices, precisions
+from .precision import precisions
 
 
 @exact_kernel
@@ -118,7 +117,7 @@ def _project_diagonal(place, theta, scratch, j):
 
 
 def _means_triangular(mixture: Mixture) -> Array:
-    return (precision_matrices(mixture) @ mixture.means[:, :, np.newaxis])[:, :, 0]
+    return (precisions(mixture) @ mixture.means[:, :, np.newaxis])[:, :, 0]
 
 
 def _means_diagonal(mixture: Mixture) -> Array:
@@ -143,15 +142,15 @@ class Natural(Parameterization):
     name = "natural"
     _parts = (
         Parts(
-            Triangular,
-            lambda mixture: lower_triangles(-0.5 * precision_matrices(mixture)),
+            TriangularForm,
+            lambda mixture: -0.5 * precisions(mixture),
             _direction_triangular,
             _retract_triangular,
             _project_triangular,
             _means_triangular,
         ),
         Parts(
-            Diagonal,
+            DiagonalForm,
             lambda mixture: -0.5 * precisions(mixture),
             _direction_diagonal,
             _retract_diagonal,

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from streamgmm.covariance.diagonal import DiagonalForm
+from streamgmm.covariance.triangular import TriangularForm
 from streamgmm.kernels import linear
 from streamgmm.kernels._jit import exact_kernel, loop
-from streamgmm.kernels.diagonal import Diagonal
-from streamgmm.kernels.triangular import Triangular
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
@@ -18,7 +16,6 @@ from ._theta import (
     add_symmetric,
     add_vector,
     is_scale,
-    lower_triangles,
     read_mean,
     read_symmetric,
 )
@@ -87,15 +84,9 @@ def _project_diagonal(place, theta, scratch, j):
     project_values(1.0, place, theta, scratch, j)
 
 
-def precision_matrices(mixture: Mixture) -> Array:
-    """Return the inverse covariances, in the shape of the covariance type."""
-    root = mixture.kind.precisions_cholesky(mixture.factor)
-    return root @ np.swapaxes(root, -1, -2)
-
-
 def precisions(mixture: Mixture) -> Array:
-    """Return the inverse variances, in the shape of the covariance type."""
-    return np.square(mixture.kind.precisions_cholesky(mixture.factor))
+    """Return the inverse covariances, in the shape of the covariance type."""
+    return mixture.kind.precisions(mixture.kind.precisions_cholesky(mixture.factor))
 
 
 class Precision(Parameterization):
@@ -115,11 +106,11 @@ class Precision(Parameterization):
     name = "precision"
     _parts = (
         Parts(
-            Triangular,
-            lambda mixture: lower_triangles(precision_matrices(mixture)),
+            TriangularForm,
+            precisions,
             _direction_triangular,
             _retract_triangular,
             _project_triangular,
         ),
-        Parts(Diagonal, precisions, _direction_diagonal, _retract_diagonal, _project_diagonal),
+        Parts(DiagonalForm, precisions, _direction_diagonal, _retract_diagonal, _project_diagonal),
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from streamgmm.covariance.diagonal import DiagonalForm
+from streamgmm.covariance.triangular import TriangularForm
 from streamgmm.kernels import linear
 from streamgmm.kernels._jit import exact_kernel
-from streamgmm.kernels.diagonal import Diagonal
-from streamgmm.kernels.triangular import Triangular
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
@@ -20,7 +20,7 @@ from ._theta import (
     read_logarithms,
     read_mean,
 )
-from .cholesky import lower_triangles_with_log_diagonals
+from .cholesky import with_log_diagonal
 
 
 @exact_kernel
@@ -104,7 +104,7 @@ def _retract_diagonal(k, place, theta, means, scale, scratch, j):
 
 def _pack_triangular(mixture: Mixture) -> Array:
     root = mixture.kind.precisions_cholesky(mixture.factor)
-    return lower_triangles_with_log_diagonals(np.swapaxes(root, -1, -2))
+    return with_log_diagonal(np.swapaxes(root, -1, -2))
 
 
 class PrecisionCholesky(Parameterization):
@@ -125,6 +125,6 @@ class PrecisionCholesky(Parameterization):
     name = "precision-cholesky"
     is_stable = True
     _parts = (
-        Parts(Triangular, _pack_triangular, _direction_triangular, _retract_triangular),
-        Parts(Diagonal, lambda mixture: -np.log(mixture.factor), _direction_diagonal, _retract_diagonal),
+        Parts(TriangularForm, _pack_triangular, _direction_triangular, _retract_triangular),
+        Parts(DiagonalForm, lambda mixture: -np.log(mixture.factor), _direction_diagonal, _retract_diagonal),
     )

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from streamgmm.covariance.diagonal import DiagonalForm
+from streamgmm.covariance.triangular import TriangularForm
 from streamgmm.kernels import linear
 from streamgmm.kernels._jit import exact_kernel, inlined, loop
-from streamgmm.kernels.diagonal import Diagonal
-from streamgmm.kernels.triangular import Triangular
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
 from ._base import Parameterization, Parts
 from ._project import clip_eigenvalues, project_values
-from ._theta import add_vector, is_scale, lower_triangles, read_mean
+from ._theta import add_vector, is_scale, read_mean
 
 
 @inlined
@@ -146,7 +146,7 @@ def _pack_triangular(mixture: Mixture) -> Array:
     entries = unit @ np.swapaxes(unit, -1, -2)
     index = np.arange(mixture.n_features)
     entries[..., index, index] = deviations
-    return lower_triangles(entries)
+    return entries
 
 
 class StandardDeviation(Parameterization):
@@ -172,9 +172,11 @@ class StandardDeviation(Parameterization):
 
     name = "standard-deviation"
     _parts = (
-        Parts(Triangular, _pack_triangular, _direction_triangular, _retract_triangular, _project_triangular),
         Parts(
-            Diagonal,
+            TriangularForm, _pack_triangular, _direction_triangular, _retract_triangular, _project_triangular
+        ),
+        Parts(
+            DiagonalForm,
             lambda mixture: mixture.factor,
             _direction_diagonal,
             _retract_diagonal,
