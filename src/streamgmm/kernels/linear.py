@@ -34,15 +34,18 @@ def finish_row(k, a, diagonal, floor, scale):
     A pivot that is not can only be rounding, if the matrix is one of rows: the least value takes its place.
     """
     pivot = diagonal
+    definite = True
     for b in range(a):
         value = scale[k, a, b]
         explained = value * value * scale[k, b, b]
         # far more than the whole variance can only be rounding, over a pivot that was replaced
-        scale[k, a, b] = value * scale[k, b, b] if explained <= 2.0 * diagonal else 0.0
-        pivot -= explained if explained <= 2.0 * diagonal else 0.0
+        usable = explained <= 2.0 * diagonal
+        scale[k, a, b] = value * scale[k, b, b] if usable else 0.0
+        pivot -= explained if usable else 0.0
+        definite = definite and usable
     least = least_pivot(diagonal, floor)
     scale[k, a, a] = 1.0 / (pivot if pivot > least else least)
-    return least < pivot < _MOST
+    return definite and least < pivot < _MOST
 
 
 @inlined
