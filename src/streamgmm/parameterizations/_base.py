@@ -202,7 +202,7 @@ class Parameterization(ABC):
             statistics.nk.copy(),
             False,
             statistics.s1.copy(),
-            statistics.s2.reshape(scale.shape).copy(),
+            mixture.kind.kernel_moments(statistics.s2),
             mixture.weights,
             means,
             scale,
@@ -219,5 +219,5 @@ class Parameterization(ABC):
 
 def _room(mixture: Mixture) -> tuple[Array, Array, Array]:
     """Return arrays for means, factors and scratch."""
-    shape = mixture.kernel_form()[2].shape
+    shape = mixture.kernel_form().scale.shape
     return np.zeros(mixture.means.shape), np.zeros(shape), np.zeros((SCRATCH, *shape[1:]))
