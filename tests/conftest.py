@@ -24,4 +24,5 @@ settings.load_profile("streamgmm")
 def pytest_configure(config):
     """Let uncompiled kernels divide by zero and overflow as silently as compiled ones do."""
     if numba.config.DISABLE_JIT:
-        config.addinivalue_line("filterwarnings", r"ignore::RuntimeWarning:streamgmm\.kernels")
+        rooms = "kernels|covariance|parameterizations|rules"  # those with kernels
+        config.addinivalue_line("filterwarnings", rf"ignore::RuntimeWarning:streamgmm\.({rooms})")

@@ -111,16 +111,7 @@ def generic(name: str, *, fast: bool = False, inline: bool = False, nrt: bool = 
 @cache
 def address(function: Any, signature: Any) -> Any:
     """Compile a kernel for one signature when it is first needed; return where it is, for `at_address`."""
-    if numba.config.DISABLE_JIT:
-        return function
-    return jit_address(_with_signature(function, signature), signature)
-
-
-@cache
-def _with_signature(function: Any, signature: Any) -> Any:
-    known = function.targetoptions
-    options = {key: known[key] for key in ("nogil", "error_model", "fastmath", "_nrt") if key in known}
-    return numba.njit(signature, cache=True, **options)(function.py_func)
+    return function if numba.config.DISABLE_JIT else jit_address(function, signature)
 
 
 def at_address(signature: Any) -> Any:

@@ -30,9 +30,9 @@ class Parts(NamedTuple):
     Attributes
     ----------
     form : type
-        The family's record (see `kernels.family`).
+        The record of the family (see `kernels.family`).
     pack : callable
-        From a mixture to the covariances' part of theta, of any shape.
+        From a mixture to numbers in the shape of its covariances, of which theta holds the `free` ones.
     direction : compiled function with the signature `kernels.theta.DIRECTION`
         Adds a component's direction to ``change``. ``s1`` and ``s2`` are the component's moments about its
         mean, ``n`` its count of rows; ``rank_one`` says that s2 = s1 s1' / n. With ``precondition`` the
@@ -147,7 +147,7 @@ class Parameterization(ABC):
         """
         parts = self._parts_of(mixture.kind)
         return np.concatenate(
-            [mixture.log_weights, parts.pack_means(mixture).ravel(), parts.pack(mixture).ravel()]
+            [mixture.log_weights, parts.pack_means(mixture).ravel(), mixture.kind.free(parts.pack(mixture))]
         )
 
     def unpack(self, theta: Array, like: Mixture) -> Mixture:

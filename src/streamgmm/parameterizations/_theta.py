@@ -5,13 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from streamgmm.kernels._jit import inlined
-from streamgmm.statistics import Array
-
-
-def lower_triangles(matrices: Array) -> Array:
-    """Return the lower triangles of matrices (..., n_features, n_features), row by row, as theta has them."""
-    rows, columns = np.tril_indices(matrices.shape[-1])
-    return matrices[..., rows, columns]
 
 
 @inlined

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from streamgmm.covariance.diagonal import DiagonalForm
 from streamgmm.covariance.triangular import TriangularForm
 from streamgmm.kernels import linear
@@ -17,7 +15,6 @@ from ._theta import (
     add_difference,
     add_vector,
     is_scale,
-    lower_triangles,
     read_mean,
     read_symmetric,
     write_symmetric,
@@ -120,9 +117,8 @@ def _project_diagonal(place, theta, scratch, j):
         theta[place.at + a] = scratch[j, a, 0] + theta[place.mean_at + a] * theta[place.mean_at + a]
 
 
-def _pack_triangular(mixture: Mixture) -> Array:
-    means = mixture.means
-    return lower_triangles(mixture.covariances + means[:, :, np.newaxis] * means[:, np.newaxis, :])
+def _pack(mixture: Mixture) -> Array:
+    return mixture.covariances + mixture.kind.outer(mixture.means, mixture.means)
 
 
 class Augmented(Parameterization):
@@ -148,12 +144,10 @@ class Augmented(Parameterization):
     name = "augmented"
     covariance_types = ("full", "diag")
     _parts = (
-        Parts(
-            TriangularForm, _pack_triangular, _direction_triangular, _retract_triangular, _project_triangular
-        ),
+        Parts(TriangularForm, _pack, _direction_triangular, _retract_triangular, _project_triangular),
         Parts(
             DiagonalForm,
-            lambda mixture: mixture.covariances + np.square(mixture.means),
+            _pack,
             _direction_diagonal,
             _retract_diagonal,
             _project_diagonal,

@@ -16,7 +16,6 @@ from ._theta import (
     add_vector,
     is_scale,
     is_slope,
-    lower_triangles,
     read_logarithms,
     read_mean,
 )
@@ -111,12 +110,12 @@ def _retract_diagonal(k, place, theta, means, scale, scratch, j):
     return read_logarithms(0.5, k, place, theta, means, scale)
 
 
-def lower_triangles_with_log_diagonals(factor: Array) -> Array:
-    """Return what theta holds of triangular matrices: the logarithms of their diagonals."""
+def with_log_diagonal(factor: Array) -> Array:
+    """Return triangular matrices with the logarithms of their diagonals."""
     factor = factor.copy()
     index = np.arange(factor.shape[-1])
     factor[..., index, index] = np.log(factor[..., index, index])
-    return lower_triangles(factor)
+    return factor
 
 
 class Cholesky(Parameterization):
@@ -140,7 +139,7 @@ class Cholesky(Parameterization):
     _parts = (
         Parts(
             TriangularForm,
-            lambda mixture: lower_triangles_with_log_diagonals(mixture.factor),
+            lambda mixture: with_log_diagonal(mixture.factor),
             _direction_triangular,
             _retract_triangular,
         ),

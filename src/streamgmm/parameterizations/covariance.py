@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from streamgmm.covariance.diagonal import DiagonalForm
 from streamgmm.covariance.triangular import TriangularForm
 from streamgmm.kernels import linear
@@ -14,7 +16,6 @@ from ._theta import (
     add_symmetric,
     add_vector,
     is_scale,
-    lower_triangles,
     read_mean,
     read_symmetric,
 )
@@ -107,14 +108,14 @@ class Covariance(Parameterization):
     _parts = (
         Parts(
             TriangularForm,
-            lambda mixture: lower_triangles(mixture.covariances),
+            attrgetter("covariances"),
             _direction_triangular,
             _retract_triangular,
             _project_triangular,
         ),
         Parts(
             DiagonalForm,
-            lambda mixture: mixture.covariances,
+            attrgetter("covariances"),
             _direction_diagonal,
             _retract_diagonal,
             _project_diagonal,

@@ -11,7 +11,7 @@ from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
 from ._base import Parameterization, Parts
-from ._theta import add_symmetric, add_vector, lower_triangles, read_mean, read_symmetric
+from ._theta import add_symmetric, add_vector, read_mean, read_symmetric
 
 
 @exact_kernel
@@ -104,9 +104,7 @@ def _retract_triangular(k, place, theta, means, scale, scratch, j):
 
 def _pack(mixture: Mixture) -> Array:
     vectors, singular, _ = np.linalg.svd(mixture.factor)
-    return lower_triangles(
-        (vectors * (2 * np.log(singular))[..., np.newaxis, :]) @ np.swapaxes(vectors, -1, -2)
-    )
+    return (vectors * (2 * np.log(singular))[..., np.newaxis, :]) @ np.swapaxes(vectors, -1, -2)
 
 
 class LogCovariance(Parameterization):

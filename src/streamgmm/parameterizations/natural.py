@@ -18,11 +18,10 @@ from ._theta import (
     add_symmetric,
     add_vector,
     is_scale,
-    lower_triangles,
     read_symmetric,
     subtract_product,
 )
-from .precision import precision_matrices, precisions
+from .precision import precisions
 
 
 @exact_kernel
@@ -118,7 +117,7 @@ def _project_diagonal(place, theta, scratch, j):
 
 
 def _means_triangular(mixture: Mixture) -> Array:
-    return (precision_matrices(mixture) @ mixture.means[:, :, np.newaxis])[:, :, 0]
+    return (precisions(mixture) @ mixture.means[:, :, np.newaxis])[:, :, 0]
 
 
 def _means_diagonal(mixture: Mixture) -> Array:
@@ -144,7 +143,7 @@ class Natural(Parameterization):
     _parts = (
         Parts(
             TriangularForm,
-            lambda mixture: lower_triangles(-0.5 * precision_matrices(mixture)),
+            lambda mixture: -0.5 * precisions(mixture),
             _direction_triangular,
             _retract_triangular,
             _project_triangular,

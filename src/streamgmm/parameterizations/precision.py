@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from streamgmm.covariance.diagonal import DiagonalForm
 from streamgmm.covariance.triangular import TriangularForm
 from streamgmm.kernels import linear
@@ -18,7 +16,6 @@ from ._theta import (
     add_symmetric,
     add_vector,
     is_scale,
-    lower_triangles,
     read_mean,
     read_symmetric,
 )
@@ -87,15 +84,9 @@ def _project_diagonal(place, theta, scratch, j):
     project_values(1.0, place, theta, scratch, j)
 
 
-def precision_matrices(mixture: Mixture) -> Array:
-    """Return the inverse covariances, in the shape of the covariance type."""
-    root = mixture.kind.precisions_cholesky(mixture.factor)
-    return root @ np.swapaxes(root, -1, -2)
-
-
 def precisions(mixture: Mixture) -> Array:
-    """Return the inverse variances, in the shape of the covariance type."""
-    return np.square(mixture.kind.precisions_cholesky(mixture.factor))
+    """Return the inverse covariances, in the shape of the covariance type."""
+    return mixture.kind.precisions(mixture.kind.precisions_cholesky(mixture.factor))
 
 
 class Precision(Parameterization):
@@ -116,7 +107,7 @@ class Precision(Parameterization):
     _parts = (
         Parts(
             TriangularForm,
-            lambda mixture: lower_triangles(precision_matrices(mixture)),
+            precisions,
             _direction_triangular,
             _retract_triangular,
             _project_triangular,

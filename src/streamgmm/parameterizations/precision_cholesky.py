@@ -20,7 +20,7 @@ from ._theta import (
     read_logarithms,
     read_mean,
 )
-from .cholesky import lower_triangles_with_log_diagonals
+from .cholesky import with_log_diagonal
 
 
 @exact_kernel
@@ -104,7 +104,7 @@ def _retract_diagonal(k, place, theta, means, scale, scratch, j):
 
 def _pack_triangular(mixture: Mixture) -> Array:
     root = mixture.kind.precisions_cholesky(mixture.factor)
-    return lower_triangles_with_log_diagonals(np.swapaxes(root, -1, -2))
+    return with_log_diagonal(np.swapaxes(root, -1, -2))
 
 
 class PrecisionCholesky(Parameterization):

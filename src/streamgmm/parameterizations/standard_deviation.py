@@ -13,7 +13,7 @@ from streamgmm.statistics import Array
 
 from ._base import Parameterization, Parts
 from ._project import clip_eigenvalues, project_values
-from ._theta import add_vector, is_scale, lower_triangles, read_mean
+from ._theta import add_vector, is_scale, read_mean
 
 
 @inlined
@@ -146,7 +146,7 @@ def _pack_triangular(mixture: Mixture) -> Array:
     entries = unit @ np.swapaxes(unit, -1, -2)
     index = np.arange(mixture.n_features)
     entries[..., index, index] = deviations
-    return lower_triangles(entries)
+    return entries
 
 
 class StandardDeviation(Parameterization):
