@@ -15,9 +15,9 @@ MOSTLY = 0.75  # of a unit vector's squared length
 
 def number(value: float) -> str:
     """Return the value with three digits: 0.0125, 1.25e+07, but 20000 in full."""
-    if value == round(value) and abs(value) < 1e6:
+    if abs(value) < 1e6 and (abs(value) >= 1e3 or value == round(value)):
         return f"{value:.0f}"
-    return f"{value:.3g}" if not 1e3 <= abs(value) < 1e6 else f"{value:.0f}"
+    return f"{value:.3g}"
 
 
 def listed(names: Sequence[Any]) -> str:

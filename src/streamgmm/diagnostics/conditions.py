@@ -26,7 +26,7 @@ def condition_numbers(mixture: Mixture) -> Array:
     -------
     ndarray of shape (n_components,)
         For "tied" the same number for each component, for "diag" the ratio of the variances, for "spherical"
-        ones.
+        ones; infinity where float64 cannot hold it.
 
     Raises
     ------
@@ -46,7 +46,8 @@ def condition_numbers(mixture: Mixture) -> Array:
         scales = np.linalg.svd(factor, compute_uv=False)
     else:
         scales = factor[:, :, 0]
-    return np.square(scales.max(axis=1) / scales.min(axis=1))
+    with np.errstate(divide="ignore", over="ignore"):
+        return np.square(scales.max(axis=1) / scales.min(axis=1))
 
 
 def marchenko_pastur_condition(n_samples: float, n_features: int) -> float:
