@@ -27,7 +27,11 @@ _FORMULA = ("=", "+", "-", "@")  # how a field begins that a spreadsheet compute
 @click.option("--labels", is_flag=True, help="Print the component of each row as a last column.")
 @_options.as_ndjson
 def sample(model: str, n_rows: int, seed: int | None, labels: bool, as_json: bool) -> None:
-    """Draw rows from MODEL."""
+    """Draw rows from MODEL.
+
+    In the header, a name that a spreadsheet would take for a formula gets an apostrophe, and control
+    characters are written as escapes; --json has the names as they are.
+    """
     import numpy as np
 
     from streamgmm.persistence import read
