@@ -163,6 +163,8 @@ def test_what_makes_no_sense():
     for i, j in ((0, 0), (0, 3)):
         with pytest.raises(ValueError, match="`i and j` must"):
             mixture.merge(i, j)
+    with pytest.raises(ValueError, match="`i and j` must name components between 0 and 2, got 5"):
+        mixture.merge(0, 5)
     with pytest.raises(ValueError, match="`other` must be a Mixture, got int"):
         mixture.kl_divergence(3)
     with pytest.raises(ValueError, match="`n_samples` must be at least 2"):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -272,6 +275,15 @@ def test_a_description_that_does_not_fit_is_refused(path, description, says):
         load(path)
 
 
+@pytest.fixture(params=["unnamed", "named"])
+def temporary_file(request, monkeypatch):
+    """Write files as Linux can, and as other systems do."""
+    if request.param == "named":
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    return request.param
+
+
+@pytest.mark.usefixtures("temporary_file")
 @pytest.mark.parametrize("stage", ["fsync", "replace", "chmod"])
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_a_failed_save_leaves_the_old_file_and_nothing_else(path, monkeypatch, stage, error):
@@ -291,6 +303,71 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(path, monkeypatch, s
     assert os.listdir(path.parent) == [path.name]
 
 
+def has_unnamed_files(folder):
+    try:
+        os.close(os.open(folder, os.O_TMPFILE | os.O_WRONLY))
+    except (AttributeError, OSError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_save_that_is_killed_leaves_nothing_behind(path, is_there):
+    if not has_unnamed_files(path.parent):
+        pytest.skip("a file without a name is needed, which only Linux has, not in all file systems")
+    if is_there:
+        save(make_mixture(seed=1), path)
+    code = (
+        "import os, signal, sys; from streamgmm import Mixture, save;"
+        "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL);"
+        "save(Mixture([1.0], [[0.0]], [1.0], 'spherical'), sys.argv[1])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert os.listdir(path.parent) == ([path.name] if is_there else [])
+    if is_there:
+        assert load(path) == make_mixture(seed=1)
+
+
+@pytest.mark.usefixtures("temporary_file")
+def test_a_new_file_has_the_mode_that_other_new_files_have(path):
+    save(make_mixture(), path)
+    other = path.with_name("other")
+    other.touch()
+    assert path.stat().st_mode == other.stat().st_mode
+
+
+@pytest.mark.parametrize("n_features", [1, 500])
+def test_a_model_file_is_known_by_its_beginning(path, n_features):
+    mixture = Mixture([1.0], [np.zeros(n_features)], [1.0], "spherical")
+    save(mixture, path, feature_names=[f"a long name {index}" for index in range(n_features)])
+    assert persistence.is_model(path.read_bytes()[:1024])
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        b"weights {of mine}",
+        b'        {"a": 1}',
+        save_tensors({"log_weights": np.zeros(1)}),
+        save_tensors({"a": np.zeros(1)}, metadata={"format": "streamgmm"}),
+        b'{"__metadata__":{"streamgmm":"',
+    ],
+)
+def test_what_has_a_brace_at_its_ninth_byte_is_no_model_for_that(path, contents):
+    path.write_bytes(contents)
+    assert not persistence.is_model(contents)
+    with pytest.raises(ModelFileError, match="is not a model file, and is not replaced by one"):
+        persistence.require_replaceable(path, persistence.is_model, "a model file")
+
+
+def test_control_characters_in_names_are_shown_as_escapes():
+    with pytest.raises(ModelFileError) as caught:
+        load("no\x1b[31m\nwhere")
+    assert str(caught.value) == r"no\x1b[31m\nwhere: there is no such file"
+
+
+@pytest.mark.usefixtures("temporary_file")
 def test_saving_again_replaces_the_file_and_keeps_its_mode_and_links(path, tmp_path):
     save(make_mixture(seed=1), path)
     path.chmod(0o600)

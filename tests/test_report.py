@@ -235,6 +235,16 @@ def test_no_finding_advises_the_rule_that_was_used(X):
         assert any("NaturalGradient" in sentence for sentence in report.findings) == found
 
 
+def test_columns_of_units_two_hundred_decades_apart_are_reported(tmp_path):
+    X = np.random.default_rng(0).normal(size=(500, 2)) * [1e-100, 1e100]
+    path = write_csv(tmp_path / "far.csv", X, ["tiny", "huge"])
+    fit(path, "-k", 2, "--report", tmp_path / "r.html", "-o", tmp_path / "m.safetensors")
+    assert load(tmp_path / "m.safetensors").n_components == 2
+    sentences = [item for item in read(tmp_path / "r.html")[1].items if "condition number" in item]
+    assert len(sentences) == 2
+    assert all("inf because the features' units differ" in sentence for sentence in sentences)
+
+
 def test_warnings_of_the_command_are_on_the_page_as_they_were_printed(tmp_path):
     rows = np.column_stack([np.full(200, 3.0), np.arange(200) % 5])
     path = write_csv(tmp_path / "a.csv", rows, ["alpha", "beta"])

@@ -504,6 +504,85 @@ def test_files_of_another_kind(tmp_path, name):
     assert message(text(tmp_path, "x,y\n1,2\n", name)).startswith(f"{name}: cannot be read, perhaps damaged")
 
 
+def write_compressed(path: Path, rows: np.ndarray) -> None:
+    table = table_of(rows)
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    with pa.ipc.new_file(path, table.schema, options=options) as writer:
+        writer.write_table(table)
+
+
+def damaged(content: bytes):
+    """Yield copies that are cut off, and copies with one byte replaced."""
+    for end in range(1, len(content), 61):
+        yield content[:end]
+    for place in range(0, len(content), 5):
+        for byte in {0, 0x7F, 0xFF, content[place] ^ 0x10} - {content[place]}:
+            yield content[:place] + bytes([byte]) + content[place + 1 :]
+
+
+@pytest.mark.parametrize("name", [*BINARY, "compressed.arrow", "a.npy", "a.csv.gz"])
+def test_damage_anywhere_is_told_with_the_files_name(tmp_path, name):
+    path = tmp_path / name
+    {**WRITERS, "compressed.arrow": write_compressed}[name](path, np.arange(16.0).reshape(8, 2))
+    errors = []
+    for content in damaged(path.read_bytes()):
+        path.write_bytes(content)
+        try:
+            read(str(path))
+        except SourceError as error:
+            errors.append(str(error))
+    assert len(errors) > 40
+    assert all(error.startswith(f"{path}:") for error in errors)
+    assert max(map(len, errors)) < 500
+
+
+def test_parquet_that_says_it_has_no_rows(tmp_path):
+    path = tmp_path / "a.parquet"
+    write_parquet(path, np.arange(80.0).reshape(40, 2))
+    content = path.read_bytes()
+    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    n_rows = content.index(b"\x16\x50", footer)  # field 3 of the footer, 40 in zigzag; row groups come later
+    path.write_bytes(content[: n_rows + 1] + b"\0" + content[n_rows + 2 :])
+    assert pq.ParquetFile(path).metadata.num_rows == 0
+    np.testing.assert_array_equal(read(str(path)), np.arange(80.0).reshape(40, 2))
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        ("x,y\n1," + "9a" * 20_000 + "\n", "a.csv"),
+        ("x," + "y" * 40_000 + "\n1,a\n", "a.csv"),
+        ("x\n" + "1\r" * 20_000 + "\n", "a.csv"),
+        (b"\xff" * 40_000 + b"\n1\n", "a.csv"),
+        (json.dumps({"x" * 40_000: "a" * 40_000}), "a.ndjson"),
+    ],
+)
+def test_long_fields_are_quoted_in_part(tmp_path, content, name):
+    error = message(text(tmp_path, content, name))
+    assert error.startswith(f"{name}:")
+    assert len(error) < 300
+    assert "..." in error
+
+
+def test_long_names_and_types_are_quoted_in_part(tmp_path):
+    path = text(tmp_path, ",".join(letter * 40_000 for letter in "abc") + "\n1,2,3\n")
+    assert len(message(path, columns=["d" * 40_000])) < 600
+    table = pa.table({"x" * 40_000: [{f"key {index}": 1 for index in range(400)}]})
+    write_table(table, str(tmp_path / "a.parquet"))
+    assert len(message(str(tmp_path / "a.parquet"))) < 300
+
+
+def test_control_characters_are_shown_as_escapes(tmp_path):
+    path = text(tmp_path, "x\x1b[31m,y\n1,\x1b[31m\n", "a\x1b[31m\n\u202eb é.csv")
+    with pytest.raises(SourceError) as caught:
+        read(path)
+    error = str(caught.value)
+    assert error.isprintable()
+    assert r"a\x1b[31m\n\u202eb é.csv:2: column 'y' must hold a number, got '\x1b[31m'" in error
+    with pytest.raises(SourceError, match=r"it has 'x\\x1b\[31m', 'y'"):
+        read(path, columns=["z"])
+
+
 def test_npy_header_that_is_damaged(tmp_path):
     np.save(tmp_path / "a.npy", ROWS)
     content = (tmp_path / "a.npy").read_bytes().replace(b"}", b"{")

@@ -5,16 +5,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import parameterizations, rules
-from .mixture import Mixture
-from .statistics import Statistics
-from .sweep import e_step
-
 if TYPE_CHECKING:
-    from . import category_learning, datasets, diagnostics, plots
+    from . import category_learning, datasets, diagnostics, parameterizations, plots, rules
     from .estimators import GaussianMixture, OnlineGaussianMixture
     from .estimators.select import select
+    from .mixture import Mixture
     from .persistence import load, save
+    from .statistics import Statistics
+    from .sweep import e_step
 
 __version__ = "0.1.0"
 
@@ -35,10 +33,13 @@ __all__ = [
     "select",
 ]
 
-# Imported when first asked for, since scikit-learn takes longer to import than the rest together.
+# Imported when first asked for: the command must answer for itself before NumPy, numba and scikit-learn load.
 _LATER = {
     "GaussianMixture": "streamgmm.estimators",
+    "Mixture": "streamgmm.mixture",
     "OnlineGaussianMixture": "streamgmm.estimators",
+    "Statistics": "streamgmm.statistics",
+    "e_step": "streamgmm.sweep",
     "load": "streamgmm.persistence",
     "save": "streamgmm.persistence",
     "select": "streamgmm.estimators",
@@ -48,7 +49,7 @@ _LATER = {
 def __getattr__(name: str) -> Any:
     if name in _LATER:
         return getattr(import_module(_LATER[name]), name)
-    if name in ("category_learning", "datasets", "diagnostics", "plots"):
+    if name in __all__:
         return import_module(f"streamgmm.{name}")
     raise AttributeError(f"module 'streamgmm' has no attribute {name!r}")
 

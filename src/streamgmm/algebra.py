@@ -36,20 +36,22 @@ class Bounds(NamedTuple):
     upper: float
 
 
-def checked_features(features: Any, n_features: int, *, name: str = "features") -> list[int]:
-    """Return distinct feature numbers; negative ones count from the end.
+def checked_features(
+    features: Any, n_features: int, *, name: str = "features", what: str = "features"
+) -> list[int]:
+    """Return distinct feature (or other) numbers; negative ones count from the end.
 
     Raises
     ------
     ValueError
-        If there are none, one is repeated, or one is no feature.
+        If there are none, one is repeated, or one is out of range.
     """
     numbers: list[Any] = list(features) if np.iterable(features) else [features]
     for number in numbers:
         if isinstance(number, bool) or not isinstance(number, int | np.integer):
             raise ValueError(f"`{name}` must be integers, got {number!r}")
         if not -n_features <= number < n_features:
-            raise ValueError(f"`{name}` must name features between 0 and {n_features - 1}, got {number}")
+            raise ValueError(f"`{name}` must name {what} between 0 and {n_features - 1}, got {number}")
     numbers = [int(number) % n_features for number in numbers]
     if not numbers or len(set(numbers)) < len(numbers):
         raise ValueError(f"`{name}` must be distinct, at least one, got {numbers}")

@@ -306,7 +306,7 @@ class Mixture:
         >>> merged.means, merged.covariances
         (array([[0.]]), array([[[2.]]]))
         """
-        i, j = algebra.checked_features([i, j], self.n_components, name="i and j")
+        i, j = algebra.checked_features([i, j], self.n_components, name="i and j", what="components")
         pair = self.log_weights[[i, j]]
         log_weight = np.logaddexp.reduce(pair)
         share = np.exp(pair - log_weight) if np.isfinite(log_weight) else np.array([0.5, 0.5])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 import stat
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from . import covariance
+from ._words import printable
 from .mixture import Mixture, mixture_of
 from .statistics import Array
 
@@ -32,10 +34,13 @@ FORMAT_VERSION = 1
 _DIGEST = "sha256"
 _TENSORS = ("log_weights", "means", "factor")
 _NORMALIZED = 1e-6
+_HEAD = re.compile(rb'\{\s*"__metadata__"\s*:\s*\{\s*"%b"' % FORMAT.encode())  # after the header's length
 
 
 class ModelFileError(ValueError):
     """A model file cannot be read or written; the message begins with its name.
+
+    Control characters in names are shown as escapes.
 
     Examples
     --------
@@ -45,6 +50,9 @@ class ModelFileError(ValueError):
     ...
     streamgmm.persistence.ModelFileError: nowhere.safetensors: there is no such file
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class ModelFile(NamedTuple):
@@ -239,8 +247,8 @@ def require_replaceable(
 
 
 def is_model(head: bytes) -> bool:
-    """Return whether a file that begins so may be a model file."""
-    return head[8:9] == b"{"
+    """Return whether a file that begins so is a model file, or was one before it was cut off or damaged."""
+    return _HEAD.match(head, 8) is not None
 
 
 def _version() -> str:
@@ -358,17 +366,25 @@ def _wrong_names(description: Mapping[str, Any], n_features: int) -> str | None:
 
 
 def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
-    """Put data where path says: all of it, or nothing."""
+    """Put data where path says: all of it, or nothing.
+
+    On Linux a file that is written has no name before it is whole, so that nothing is left of it should the
+    process be killed.
+    """
     target = require_writable(path)
-    temporary = os.path.join(os.path.dirname(target), f".{secrets.token_hex(8)}.tmp")
+    folder = os.path.dirname(target)
+    temporary = os.path.join(folder, f".{secrets.token_hex(8)}.tmp")
     try:
+        mode = stat.S_IMODE(os.stat(target).st_mode) if os.path.exists(target) else None
+        created = 0o666 if mode is None else 0o600
         try:
-            with open(temporary, "xb") as file:
-                if os.path.exists(target):
-                    os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            try:
+                _write(os.open(folder, os.O_TMPFILE | os.O_WRONLY, created), data, link=temporary)
+            except (AttributeError, OSError):  # not on this system, or not in this folder
+                flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+                _write(os.open(temporary, flags, created), data)
+            if mode is not None:
+                os.chmod(temporary, mode)
             os.replace(temporary, target)
         except BaseException:
             if os.path.exists(temporary):
@@ -377,3 +393,15 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
     except OSError as error:
         reason = error.strerror or str(error)
         raise ModelFileError(f"{os.fspath(path)}: cannot be written: {reason}") from error
+
+
+def _write(descriptor: int, data: bytes, link: str | None = None) -> None:
+    """Write data to an open file, and give the file a name if it has none."""
+    with open(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(descriptor)
+        if link is not None:
+            os.link(
+                f"/proc/self/fd/{descriptor}", link, src_dir_fd=descriptor
+            )  # else the link is not followed

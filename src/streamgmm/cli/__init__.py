@@ -5,12 +5,17 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 
+INTERRUPTED = 130
+
 
 def main() -> None:
     """Run the command line and end the process with its exit status."""
-    if find_spec("click") is None or find_spec("rich") is None:
-        print("streamgmm: error: the command needs: pip install 'streamgmm[cli]'", file=sys.stderr)
-        sys.exit(1)
-    from .app import run
+    try:
+        if find_spec("click") is None or find_spec("rich") is None:
+            print("streamgmm: error: the command needs: pip install 'streamgmm[cli]'", file=sys.stderr)
+            sys.exit(1)
+        from .app import run
 
-    run()
+        run()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

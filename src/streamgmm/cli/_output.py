@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from streamgmm._words import printable
+
 if TYPE_CHECKING:
     from streamgmm.mixture import Mixture
 
@@ -37,7 +39,7 @@ def to_json(value: Any) -> str:
 def warn(message: str) -> None:
     """Print a warning to standard error, in one line."""
     if sys.stderr is not None:  # print would fall back to standard output
-        print(f"warning: {' '.join(message.split())}", file=sys.stderr)
+        print(f"warning: {printable(' '.join(message.split()))}", file=sys.stderr)
 
 
 @contextmanager
@@ -94,8 +96,9 @@ def table(mixture: Mixture, names: Sequence[str] | None) -> str:
         for index, name in enumerate(feature_names(mixture, names)):
             first = (str(k), f"{weights[k]:.4f}") if index == 0 else ("", "")
             numbers = (f"{means[k, index]:.6g}", f"{deviations[k, index]:.6g}")
-            shown = name if name.isprintable() else repr(name)
-            grid.add_row(*map(Text, (*first, shown, *numbers)), end_section=index == mixture.n_features - 1)
+            grid.add_row(
+                *map(Text, (*first, printable(name), *numbers)), end_section=index == mixture.n_features - 1
+            )
     stream = io.StringIO()
     is_terminal = sys.stdout is not None and sys.stdout.isatty()
     console = Console(file=stream, force_terminal=is_terminal, width=1 << 16)

@@ -5,10 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import click
+from click.exceptions import Exit
 
+from streamgmm._words import printable
+
+from . import INTERRUPTED
 from .fit import fit
 from .info import info
 from .plot import plot
@@ -18,7 +24,6 @@ from .score import score
 from .select import select
 from .simulate import simulate
 
-_INTERRUPTED = 130
 _ERRORS = (ValueError, OSError, MemoryError, OverflowError, ImportError)
 
 
@@ -35,19 +40,43 @@ class Failure(click.ClickException):
 class Commands(click.Group):
     """A group that turns errors of data, files and memory into a `Failure`."""
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Read the options of the group, which may print help."""
+        with _as_failures():
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; status 0 when the reader of its output has gone, 130 when interrupted."""
-        try:
+        """Run the command."""
+        with _as_failures():
             result = super().invoke(ctx)
             if sys.stdout is not None:
                 sys.stdout.flush()
-        except KeyboardInterrupt:
-            ctx.exit(_INTERRUPTED)
-        except BrokenPipeError:
-            ctx.exit(0)
-        except _ERRORS as error:
-            raise Failure(one_line(error)) from error
-        return result
+            return result
+
+
+@contextmanager
+def _as_failures() -> Iterator[None]:
+    """End with status 0 when the reader of the output has gone, 130 when interrupted, else tell errors."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise Exit(INTERRUPTED) from error
+    except BrokenPipeError as error:
+        raise Exit(0) from error
+    except click.ClickException as error:
+        vars(error).update(message=printable(error.message))  # which click declares final
+        raise
+    except _ERRORS as error:
+        if _is_interrupt(error):
+            raise Exit(INTERRUPTED) from error
+        raise Failure(one_line(error)) from error
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Return whether an error hides an interrupt, as libraries make of one while they are imported."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def one_line(error: BaseException) -> str:
@@ -60,11 +89,12 @@ def one_line(error: BaseException) -> str:
     >>> one_line(FileNotFoundError(2, "No such file or directory", "a.csv"))
     'a.csv: No such file or directory'
     """
+    text = str(error)
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     if isinstance(error, MemoryError):
-        return f"not enough memory: {error}" if str(error) else "not enough memory"
-    return " ".join(str(error).split()) or type(error).__name__
+        text = f"not enough memory: {error}" if text else "not enough memory"
+    return printable(" ".join(text.split())) or type(error).__name__
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -91,8 +121,6 @@ def run() -> NoReturn:
     """Run the command line and end the process."""
     try:
         streamgmm.main(prog_name="streamgmm")
-    except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
     finally:
         _let_go_of_output()
     sys.exit(0)

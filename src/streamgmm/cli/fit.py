@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from streamgmm._words import printable
+
 from . import _options
 from ._learning import Learned, learn
 from ._output import describe, table, to_json, write_lines
@@ -201,6 +203,6 @@ def _print(learned: Learned, source: Source, output: str | None, report: str | N
         f"rows seen: {learned.n_rows}",
         f"log-likelihood per row: {f'{log_likelihood:.6g} nats' if known else 'not known yet'}",
     ]
-    lines += [f"written to {output}"] if output is not None else []
-    lines += [f"report written to {report}"] if report is not None else []
+    lines += [f"written to {printable(output)}"] if output is not None else []
+    lines += [f"report written to {printable(report)}"] if report is not None else []
     write_lines(lines)

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from streamgmm._words import printable
+
 from . import _options
 from ._output import describe, table, to_json, write_lines
 
@@ -32,4 +34,4 @@ def info(model: str, as_json: bool) -> None:
         f"info {key}": value if isinstance(value, str) else to_json(value)
         for key, value in metadata["info"].items()
     }
-    write_lines([table(mixture, names), "", *(f"{key}: {value}" for key, value in facts.items())])
+    write_lines([table(mixture, names), "", *(printable(f"{key}: {value}") for key, value in facts.items())])

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from streamgmm._words import printable
+
 from . import _options
 from ._figures import new_figure
 from ._output import feature_names, warnings_as_lines, write_lines
@@ -60,7 +62,7 @@ def plot(
         _draw(loaded, X, list(wanted), list(names), figure)
         picture = _bytes(figure, suffix)
     write_whole(output, picture)
-    write_lines([f"written to {output}"])
+    write_lines([f"written to {printable(output)}"])
 
 
 def _index(name: str, names: tuple[str, ...]) -> int:

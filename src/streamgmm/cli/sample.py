@@ -8,11 +8,14 @@ from collections.abc import Sequence
 
 import click
 
+from streamgmm._words import printable, quoted
+
 from . import _options
-from ._output import feature_names, to_json, write_lines
+from ._output import feature_names, to_json, warn, write_lines
 
 _ROWS_AT_ONCE = 65536
 _LABEL = "component"
+_FORMULA = ("=", "+", "-", "@")  # how a field begins that a spreadsheet computes
 
 
 @click.command()
@@ -24,7 +27,11 @@ _LABEL = "component"
 @click.option("--labels", is_flag=True, help="Print the component of each row as a last column.")
 @_options.as_ndjson
 def sample(model: str, n_rows: int, seed: int | None, labels: bool, as_json: bool) -> None:
-    """Draw rows from MODEL."""
+    """Draw rows from MODEL.
+
+    In the header, a name that a spreadsheet would take for a formula gets an apostrophe, and control
+    characters are written as escapes; --json has the names as they are.
+    """
     import numpy as np
 
     from streamgmm.persistence import read
@@ -37,7 +44,7 @@ def sample(model: str, n_rows: int, seed: int | None, labels: bool, as_json: boo
         names.append(_LABEL)
     rng = np.random.default_rng(seed)
     if not as_json:
-        write_lines([_csv_line(names)])
+        write_lines([_header(names)])
     for start in range(0, n_rows, _ROWS_AT_ONCE):
         X, components = mixture.sample(min(_ROWS_AT_ONCE, n_rows - start), rng)
         rows = X.tolist()
@@ -49,7 +56,12 @@ def sample(model: str, n_rows: int, seed: int | None, labels: bool, as_json: boo
             write_lines(",".join(map(repr, row)) for row in rows)
 
 
-def _csv_line(fields: Sequence[str]) -> str:
+def _header(names: Sequence[str]) -> str:
+    """Return the names as the first line, in which no terminal and no spreadsheet finds anything to run."""
+    fields = [f"'{name}" if name.lstrip().startswith(_FORMULA) else name for name in map(printable, names)]
+    for name, field in zip(names, fields, strict=True):
+        if name != field:
+            warn(f"column {quoted(name)} is printed as {field}, safe for spreadsheets and terminals")
     stream = io.StringIO()
     csv.writer(stream, lineterminator="").writerow(fields)
     return stream.getvalue()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from streamgmm._words import quoted
 
 from . import _options
 from ._output import describe, table, to_json, warn, warnings_as_lines, write_lines
@@ -14,7 +17,9 @@ from .fit import require_model_file
 if TYPE_CHECKING:
     from streamgmm.sources import Source
 
+_MOST = 10_000  # numbers of components
 _LARGEST_SEED = 2**32 - 1
+_NUMBER = re.compile("0*[1-9][0-9]{0,17}")
 _HELD_NUMBERS = 50_000_000  # more are read from the files again for every pass
 
 
@@ -29,15 +34,18 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the numbers as a tuple."""
-        numbers: list[int] = []
+        shown, numbers = quoted(value), dict[int, None]()
         for part in value.split(","):
-            ends = part.strip().split("-")
-            if len(ends) > 2 or not all(end.isdecimal() and int(end) > 0 for end in ends):
-                self.fail(f"{value!r} must be numbers from 1, such as 1-10 or 2,4,8", param, ctx)
-            numbers += range(int(ends[0]), int(ends[-1]) + 1)
-        if not numbers:
-            self.fail(f"{value!r} must be in rising order", param, ctx)
-        return tuple(dict.fromkeys(numbers))
+            ends = [end.strip() for end in part.split("-")]
+            if len(ends) > 2 or not all(_NUMBER.fullmatch(end) for end in ends):
+                self.fail(f"{shown} must be numbers from 1, such as 1-10 or 2,4,8", param, ctx)
+            first, last = int(ends[0]), int(ends[-1])
+            if first > last:
+                self.fail(f"{shown} must have ranges in rising order, got {quoted(part)}", param, ctx)
+            if len(numbers) + last - first >= _MOST:
+                self.fail(f"{shown} must be at most {_MOST} numbers", param, ctx)
+            numbers |= dict.fromkeys(range(first, last + 1))
+        return tuple(numbers)
 
 
 @click.command()

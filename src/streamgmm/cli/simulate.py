@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from streamgmm._words import printable
+
 from . import _options
 from ._output import to_json, write_lines
 
@@ -103,7 +105,7 @@ def simulate(
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "summary.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
         told["figures"] = [str(path) for path in _figures.draw(run, stream, folder)]
-    write_lines([to_json(told)] if as_json else _lines(told))
+    write_lines([to_json(told)] if as_json else map(printable, _lines(told)))
 
 
 def _tokens(source: str, cues: tuple[str, ...] | None, measured: bool) -> Tokens:

@@ -15,9 +15,9 @@ MOSTLY = 0.75  # of a unit vector's squared length
 
 def number(value: float) -> str:
     """Return the value with three digits: 0.0125, 1.25e+07, but 20000 in full."""
-    if float(value).is_integer() and abs(value) < 1e6:
+    if abs(value) < 1e6 and (abs(value) >= 1e3 or float(value).is_integer()):
         return f"{value:.0f}"
-    return f"{value:.3g}" if not 1e3 <= abs(value) < 1e6 else f"{value:.0f}"
+    return f"{value:.3g}"
 
 
 def listed(names: Sequence[Any], last: str = " and ") -> str:

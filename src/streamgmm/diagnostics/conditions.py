@@ -26,7 +26,7 @@ def condition_numbers(mixture: Mixture) -> Array:
     -------
     ndarray of shape (n_components,)
         For "tied" the same number for each component, for "diag" the ratio of the variances, for "spherical"
-        ones.
+        ones; infinity where float64 cannot hold it.
 
     Raises
     ------
@@ -42,7 +42,8 @@ def condition_numbers(mixture: Mixture) -> Array:
     """
     require_mixture(mixture)
     scales = mixture.kind.axis_lengths(mixture.factor, *mixture.means.shape)
-    return np.square(scales.max(axis=1) / scales.min(axis=1))
+    with np.errstate(divide="ignore", over="ignore"):
+        return np.square(scales.max(axis=1) / scales.min(axis=1))
 
 
 def marchenko_pastur_condition(n_samples: float, n_features: int) -> float:

@@ -116,10 +116,11 @@ def _climb(plan: Plan, rows: Rows, start: Mixture) -> BatchResult:
 
 
 def weak_prior_of(rows: Rows, n_components: int, *, n_threads: int | None = None) -> ConjugatePrior:
-    """Return mclust's default prior for rows, in two passes.
+    """Return mclust's default prior for rows, in four passes.
 
-    Constant columns count as if they varied by a thousandth of the other features' typical deviation; of too
-    few rows for a covariance matrix, only the variances count.
+    The first draws a sample, two find center and variances, and the last the covariances. Constant columns
+    count as if they varied by a thousandth of the other features' typical deviation; of too few rows for a
+    covariance matrix, only the variances count.
     """
     first, weights = rows.sample(1024)
     center = np.average(

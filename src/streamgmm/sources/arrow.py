@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamgmm._words import LONGEST, quoted
+
 from .table import REMEDY, SourceError
 
 
@@ -27,7 +29,8 @@ def row_type(label: str, fields: Iterable[Any]) -> np.dtype[Any]:
     for field in fields:
         kind = field.type
         if not (types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)):
-            raise SourceError(f"{label}: column {field.name!r} must be numeric, got {kind}; {REMEDY}")
+            name, got = quoted(field.name), str(kind)[:LONGEST]
+            raise SourceError(f"{label}: column {name} must be numeric, got {got}; {REMEDY}")
     return np.dtype(np.float32 if all(types.is_float32(field.type) for field in fields) else np.float64)
 
 

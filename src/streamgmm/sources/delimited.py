@@ -6,6 +6,8 @@ import csv
 from collections.abc import Sequence
 from typing import Any
 
+from streamgmm._words import quoted
+
 from . import arrow
 from .lines import Lines
 from .table import MUST_BE_FINITE, REMEDY, SourceError, generated_names
@@ -32,7 +34,7 @@ class Delimited:
             fields = self._fields(line.decode())
         except UnicodeDecodeError as error:
             raise SourceError(
-                f"{lines.label}:{number}: the header must be UTF-8, got {line[:80]!r}"
+                f"{lines.label}:{number}: the header must be UTF-8, got {quoted(line)}"
             ) from error
         except ValueError as error:
             raise SourceError(f"{lines.label}:{number}: {error}") from error
@@ -71,11 +73,11 @@ class Delimited:
             try:
                 self.parse(line, [index])
             except ValueError:
-                column, value = repr(self.names[index]), fields[index].strip()
+                column, value = quoted(self.names[index]), fields[index].strip()
                 if not value:
                     return f"column {column} is missing; {MUST_BE_FINITE}"
-                return f"column {column} must hold a number, got {value!r}; {REMEDY}"
-        return f"expected one row, got {line[:80]!r}"
+                return f"column {column} must hold a number, got {quoted(value)}; {REMEDY}"
+        return f"expected one row, got {quoted(line)}"
 
     def _fields(self, line: str) -> list[str]:
         if _has_open_quote(line.encode()):
@@ -83,7 +85,7 @@ class Delimited:
         try:
             return next(csv.reader([line.removesuffix("\r")], delimiter=self._delimiter))
         except csv.Error as error:
-            raise ValueError(f"expected one row, got {line[:80]!r} ({error})") from error
+            raise ValueError(f"expected one row, got {quoted(line)} ({error})") from error
 
 
 def open_csv(lines: Lines) -> TextTable:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from streamgmm._words import LONGEST, quoted
+
 from . import arrow
 from .lines import Lines
 from .table import REMEDY, SourceError
@@ -55,8 +57,8 @@ class Ndjson:
         for index in wanted:
             value = record.get(self.names[index])
             if value is not None and type(value) not in (int, float):
-                got = json.dumps(value)[:80]
-                return f"column {self.names[index]!r} must hold a number, got {got}; {REMEDY}"
+                got = json.dumps(value)[:LONGEST]
+                return f"column {quoted(self.names[index])} must hold a number, got {got}; {REMEDY}"
         return "expected each key once and numbers that fit in float64"
 
 
@@ -75,5 +77,5 @@ def _record(line: bytes) -> dict[str, Any]:
     except RecursionError as error:
         raise ValueError("expected a JSON object of numbers, got one that is nested too deep") from error
     if not isinstance(record, dict):
-        raise ValueError(f"expected a JSON object, got {json.dumps(record)[:80]}")
+        raise ValueError(f"expected a JSON object, got {json.dumps(record)[:LONGEST]}")
     return record

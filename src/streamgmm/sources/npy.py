@@ -10,6 +10,8 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
+from streamgmm._words import LONGEST
+
 from .table import Block, SourceError, block_rows, generated_names, row_place
 
 
@@ -26,7 +28,7 @@ class NpyTable:
         if array.ndim not in (1, 2):
             raise SourceError(f"{path}: the array must have one or two dimensions, got shape {array.shape}")
         if array.dtype.kind not in "iuf":
-            raise SourceError(f"{path}: the array must hold numbers, got {array.dtype}")
+            raise SourceError(f"{path}: the array must hold numbers, got {str(array.dtype)[:LONGEST]}")
         self._n_rows = len(array)
         self._dtype = np.dtype(
             np.float32 if array.dtype.newbyteorder("=") == np.dtype(np.float32) else np.float64

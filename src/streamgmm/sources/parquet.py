@@ -33,7 +33,7 @@ class ParquetTable:
         """Yield the rows, once."""
         names = [self.names[index] for index in wanted]
         dtype = self.dtype(wanted)
-        n_rows = self._file.metadata.num_rows
+        n_rows = max(1, self._file.metadata.num_rows)
         start = 0
         for batch in self._file.iter_batches(block_rows(len(names)), columns=names, use_threads=False):
             rows, missing = arrow.to_rows([batch.column(name) for name in names], dtype)

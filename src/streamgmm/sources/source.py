@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import glob
 import os
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from tokenize import TokenError
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from streamgmm._words import quoted
 
 from . import formats
 from .table import MUST_BE_FINITE, Block, SourceError, Table
 
 _STDIN = "-"
 _SHOWN_NAMES = 20
-# zlib's and tokenize's: what gzip and NumPy let through from a damaged stream or header.
-_READ_ERRORS = (OSError, EOFError, ValueError, NotImplementedError, zlib.error, TokenError)
+_LONGEST_REASON = 300
 
 
 class Batch(NamedTuple):
@@ -197,9 +196,13 @@ class Source:
         counts = Counter(table.names)
         for name in self.names:
             if counts[name] == 0:
-                raise SourceError(f"{table.label}: has no column {name!r}; it has {_listed(table.names)}")
+                raise SourceError(
+                    f"{table.label}: has no column {quoted(name)}; it has {_listed(table.names)}"
+                )
             if counts[name] > 1:
-                raise SourceError(f"{table.label}: a wanted name must be unique, got {counts[name]} {name!r}")
+                raise SourceError(
+                    f"{table.label}: a wanted name must be unique, got {counts[name]} {quoted(name)}"
+                )
         extra = sorted(counts.keys() - set(self.names))
         if extra and not self._by_name:
             raise SourceError(
@@ -230,7 +233,9 @@ class Source:
         row, column = (int(index) for index in np.argwhere(~finite)[0])
         is_missing = block.missing is not None and block.missing[row, column]
         got = "missing" if is_missing else block.rows[row, column]
-        raise SourceError(f"{block.place(row)} column {self.names[column]!r} is {got}; {MUST_BE_FINITE}")
+        raise SourceError(
+            f"{block.place(row)} column {quoted(self.names[column])} is {got}; {MUST_BE_FINITE}"
+        )
 
 
 def _expand(paths: Iterable[str]) -> list[str]:
@@ -264,20 +269,20 @@ def _require_file(path: str) -> None:
 
 def _listed(names: Sequence[str]) -> str:
     """Return the first names, quoted, and how many more there are."""
-    shown = ", ".join(map(repr, names[:_SHOWN_NAMES]))
+    shown = ", ".join(map(quoted, names[:_SHOWN_NAMES]))
     return shown if len(names) <= _SHOWN_NAMES else f"{shown} and {len(names) - _SHOWN_NAMES} more"
 
 
 @contextmanager
 def _translated(path: str) -> Iterator[None]:
-    """Turn what the readers raise about damaged files into a SourceError."""
+    """Turn what the readers raise about damaged files, which may be anything, into a SourceError."""
     label = formats.STDIN_LABEL if path == _STDIN else path
     try:
         yield
-    except SourceError:
+    except (SourceError, ImportError):
         raise
-    except _READ_ERRORS as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:_LONGEST_REASON]
         raise SourceError(f"{label}: cannot be read, perhaps damaged or cut off: {reason}") from error
 
 

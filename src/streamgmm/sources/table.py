@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from streamgmm._words import printable
+
 REMEDY = "choose numeric columns with --columns"
 MUST_BE_FINITE = "every value must be finite"
 _BLOCK_VALUES = 1 << 19
@@ -15,6 +17,8 @@ _BLOCK_VALUES = 1 << 19
 
 class SourceError(ValueError):
     """A file, or what was asked of it, is wrong; the message begins with the file's name.
+
+    Control characters in names are shown as escapes.
 
     Examples
     --------
@@ -24,6 +28,9 @@ class SourceError(ValueError):
     ...
     streamgmm.sources.table.SourceError: nowhere.csv: there is no such file
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class Block(NamedTuple):
