@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import ast
+import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+from scipy.stats import norm
 
 import streamgmm
 
@@ -32,3 +38,41 @@ def test_private_names_are_imported_in_one_place():
         if "._" in name
     }
     assert private == {"_compat"}
+
+
+@pytest.fixture
+def written_nowhere(tmp_path):
+    """Return how to run Python where numba can write no cache, even as root, beside a copy of the package."""
+    package = tmp_path / "streamgmm"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in (path for path in package.rglob("*") if path.is_dir()):
+        (folder / "__pycache__").touch()  # a file where the folder would be made
+    environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    environment |= {"PYTHONPATH": str(tmp_path), "HOME": os.devnull, "XDG_CACHE_HOME": os.devnull}
+
+    def run(*arguments, **more):
+        command = [sys.executable, *arguments]
+        return subprocess.run(
+            command, env=environment | more, capture_output=True, text=True, check=True, cwd=tmp_path
+        )
+
+    return run
+
+
+def test_without_a_folder_to_write_all_works_and_one_warning_says_so(written_nowhere):
+    code = "import streamgmm; print(streamgmm.Mixture([1.0], [[0.0]], [[[1.0]]]).log_prob([[0.0]])[0])"
+    done = written_nowhere("-c", code)
+    assert float(done.stdout) == pytest.approx(norm.logpdf(0.0), rel=1e-14)
+    assert done.stderr.count("Warning: ") == done.stderr.count("NUMBA_CACHE_DIR") == 1
+
+
+def test_the_command_warns_on_standard_error(written_nowhere):
+    done = written_nowhere("-m", "streamgmm.cli", "--help")
+    assert done.stdout.startswith("Usage: ")
+    assert done.stderr.count("Warning: ") == done.stderr.count("NUMBA_CACHE_DIR") == 1
+
+
+def test_numba_cache_dir_is_used(written_nowhere, tmp_path):
+    code = "import streamgmm; streamgmm.Mixture([1.0], [[0.0]], [[[1.0]]]).log_prob([[0.0]])"
+    assert written_nowhere("-c", code, NUMBA_CACHE_DIR=str(tmp_path / "cache")).stderr == ""
+    assert list(tmp_path.glob("cache/**/*.nbc"))

@@ -17,6 +17,8 @@ import numba
 from numba import types
 from numba.core.typing import Signature
 
+from ._cache import CAN_KEEP
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 # `reassoc` lets sums over rows use SIMD lanes. `nnan` and `ninf` stay out: NaN must travel to the result.
@@ -67,17 +69,17 @@ UPDATE = types.void(
 
 def kernel(function: F) -> F:
     """Compile a function whose sums may be reordered (SIMD)."""
-    return numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_FAST, _nrt=False)(function)
+    return numba.njit(nogil=True, cache=CAN_KEEP, error_model="numpy", fastmath=_FAST, _nrt=False)(function)
 
 
 def exact_kernel(function: F) -> F:
     """Compile a function whose order of operations carries its accuracy: x - mean comes first."""
-    return numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_EXACT, _nrt=False)(function)
+    return numba.njit(nogil=True, cache=CAN_KEEP, error_model="numpy", fastmath=_EXACT, _nrt=False)(function)
 
 
 def inlined(function: F) -> F:
     """Compile a small function into its callers: passing arrays to it would cost more than its work."""
-    return numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_EXACT, forceinline=True)(
+    return numba.njit(nogil=True, cache=CAN_KEEP, error_model="numpy", fastmath=_EXACT, forceinline=True)(
         function
     )
 
@@ -92,7 +94,7 @@ def spliced(function: F) -> F:
 
 def loop(function: F) -> F:
     """Compile a loop over rows, which makes its own buffers."""
-    return numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_EXACT)(function)
+    return numba.njit(nogil=True, cache=CAN_KEEP, error_model="numpy", fastmath=_EXACT)(function)
 
 
 @cache
@@ -102,7 +104,7 @@ def pointer(function: Any, signature: Any) -> Any:
         return function
     known = function.targetoptions
     options = {key: known[key] for key in ("nogil", "error_model", "fastmath", "_nrt") if key in known}
-    return numba.njit(signature, cache=True, **options)(function.py_func)
+    return numba.njit(signature, cache=CAN_KEEP, **options)(function.py_func)
 
 
 def row_loop(*following: Any) -> Callable[[F], F]:
