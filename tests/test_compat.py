@@ -7,14 +7,17 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 from scipy.stats import norm
 
 import streamgmm
 
 PACKAGE = Path(streamgmm.__file__).parent
+ROOT = Path(__file__).parents[1]
 
 
 def imported(path):
@@ -76,3 +79,14 @@ def test_numba_cache_dir_is_used(written_nowhere, tmp_path):
     code = "import streamgmm; streamgmm.Mixture([1.0], [[0.0]], [[[1.0]]]).log_prob([[0.0]])"
     assert written_nowhere("-c", code, NUMBA_CACHE_DIR=str(tmp_path / "cache")).stderr == ""
     assert list(tmp_path.glob("cache/**/*.nbc"))
+
+
+def test_the_lowest_versions_are_those_that_are_allowed():
+    """What only pyproject.toml or only constraints-lowest.txt knows would be tested by nobody."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    allowed = [*project["dependencies"], *extras["cli"], *extras["plot"], *extras["test"][1:]]
+    lines = (ROOT / "constraints-lowest.txt").read_text(encoding="utf-8").splitlines()
+    tested = dict(line.split("==") for line in lines if not line.startswith("#"))
+    for name, lowest in (requirement.split(">=") for requirement in allowed):
+        assert Version(tested[name]) == Version(lowest), name
