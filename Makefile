@@ -1,10 +1,11 @@
-# Three commands: `make demo`, `make test` and `make docs`. Each makes its own virtual environment in .venv.
+# Three commands: `make demo`, `make test` and `make docs`. They make a virtual environment in .venv.
 PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := $(shell find src -name '*.py')
 KERNELS := $(wildcard src/streamgmm/kernels/*.py src/streamgmm/kernels/*/*.py)
-# What is run again elsewhere: what touches other libraries most, and the rules.
-PART := $(patsubst %,tests/test_%.py,batch cli compat online persistence plots select sources)
+# What is run again with other versions: what touches other libraries most. test_cli.py goes through all rules.
+PART := $(patsubst %,tests/test_%.py,cli cli_plot compat persistence sources) \
+  tests/test_batch.py::test_each_iteration_is_the_same
 
 .PHONY: demo test format lint types imports unit uncompiled lowest other-python other-python-at bench docs clean
 
