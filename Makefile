@@ -1,10 +1,13 @@
-# Three commands: `make demo`, `make test` and `make docs`. Each makes its own virtual environment in .venv.
+# Three commands: `make demo`, `make test` and `make docs`. They make a virtual environment in .venv.
 PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := $(shell find src -name '*.py')
 KERNELS := $(wildcard src/streamgmm/kernels/*.py src/streamgmm/kernels/*/*.py)
+# What is run again with other versions: what touches other libraries most. test_cli.py goes through all rules.
+PART := $(patsubst %,tests/test_%.py,cli cli_plot compat persistence sources) \
+  tests/test_batch.py::test_each_iteration_is_the_same
 
-.PHONY: demo test format lint types imports unit uncompiled bench docs clean
+.PHONY: demo test format lint types imports unit uncompiled lowest other-python other-python-at bench docs clean
 
 demo: .venv/cli
 	$(BIN)/python examples/demo.py
@@ -32,6 +35,19 @@ unit: .venv/dev .venv/kernels
 uncompiled: .venv/dev
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n auto -q tests/test_kernels.py tests/test_parameterizations.py
 
+# A part of the tests with the lowest versions that pyproject.toml allows, and one with another Python.
+lowest: .venv-lowest/numba
+	$(call part,.venv-lowest)
+
+other-python:
+	@other=$$(.ci/other-python $(PYTHON)); if [ -n "$$other" ]; then $(MAKE) other-python-at OTHER=$$other; \
+	  else echo "no other Python from 3.11 on was found: nothing was run with one"; fi
+
+other-python-at: .venv-other/numba
+	$(call part,.venv-other)
+
+part = NUMBA_CACHE_DIR=$(CURDIR)/$1/numba $1/bin/python -m pytest -n auto -q $(PART)
+
 bench: .venv/dev .venv/kernels
 	$(BIN)/python benchmarks/compare.py
 	$(BIN)/python benchmarks/gradients.py
@@ -58,11 +74,25 @@ docs: .venv/docs .venv/kernels
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	touch $@
 
+.venv-lowest/test: pyproject.toml constraints-lowest.txt
+	$(PYTHON) -m venv --clear .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-lowest.txt -e '.[test]'
+	touch $@
+
+.venv-other/test: pyproject.toml constraints.txt
+	$(OTHER) -m venv --clear .venv-other
+	.venv-other/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	touch $@
+
 # numba's cache looks at the file of a function, not at the files of the functions it calls.
 .venv/kernels: .venv/python $(KERNELS)
 	find src -name '*.nb[ci]' -delete
 	touch $@
 
+.venv-%/numba: .venv-%/test $(KERNELS)
+	rm -rf $@
+	mkdir $@
+
 clean:
-	rm -rf .venv build dist src/*.egg-info demo-output docs/_build docs/api docs/gallery
+	rm -rf .venv .venv-lowest .venv-other build dist src/*.egg-info demo-output docs/_build docs/api docs/gallery
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 

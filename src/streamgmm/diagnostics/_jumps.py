@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-
 from ._speed import is_gradient, scale_free
 from .finding import Finding
 from .runs import Run

@@ -10,13 +10,12 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from streamgmm import covariance, priors
+from streamgmm._compat.sklearn import Interval, StrOptions, fit_context
 from streamgmm.fit.batch import BatchResult, statistics_of
 from streamgmm.fit.rows import ArrayRows, BatchRows, Rows
 from streamgmm.fit.solvers import SOLVERS, Plan, collapsed, solve, weak_prior_of
@@ -177,7 +176,7 @@ class GaussianMixture(ReadingMixin):
         self.prior = prior
         self.n_threads = n_threads
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> GaussianMixture:
         """Fit the mixture to rows.
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _num_samples
 
+from streamgmm._compat.sklearn import num_samples, safe_indexing
 from streamgmm.algebra import bhattacharyya
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
@@ -82,7 +81,7 @@ def follow(
         raise ValueError(
             f"`estimator` must be an OnlineGaussianMixture, which learns from a stream, got {estimator!r}"
         )
-    n_samples = _num_samples(X)
+    n_samples = num_samples(X)
     weights = as_weights(sample_weight, n_samples)
     trail = trail or Trail(np.empty(0), ())
     if not n_samples:
@@ -100,12 +99,12 @@ def follow(
 
 def _learn(estimator: OnlineGaussianMixture, X: Any, weights: Array, begin: int, end: int) -> int:
     """Learn rows begin to end, or to the last one where only all of them can be learned; return the end."""
-    for last in (end, _num_samples(X)):
+    for last in (end, num_samples(X)):
         rows = slice(begin, last)
         try:
-            estimator.partial_fit(_safe_indexing(X, rows), None, weights[rows] if len(weights) else None)
+            estimator.partial_fit(safe_indexing(X, rows), None, weights[rows] if len(weights) else None)
         except ValueError:
-            if last == _num_samples(X):
+            if last == num_samples(X):
                 raise
         else:
             return last

@@ -10,13 +10,12 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from streamgmm import algebra, covariance, rules
+from streamgmm._compat.sklearn import Interval, StrOptions, fit_context, validate_params
 from streamgmm.fit.batch import BatchResult
 from streamgmm.fit.initialize import METHODS
 from streamgmm.fit.stream import Learner
@@ -168,7 +167,7 @@ class OnlineGaussianMixture(ReadingMixin):
         self.n_threads = n_threads
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> OnlineGaussianMixture:
         """Learn from rows, from the start, in ``max_epochs`` passes.
 
@@ -217,7 +216,7 @@ class OnlineGaussianMixture(ReadingMixin):
             self._progress = progress
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> OnlineGaussianMixture:
         """Learn from more rows.
 
@@ -294,7 +293,7 @@ class OnlineGaussianMixture(ReadingMixin):
         if not (np.isfinite(n_rows) and n_rows > 0):
             raise ValueError(f"`n_rows` must be positive and finite, got {n_rows}")
         model = cls(mixture.n_components, covariance_type=mixture.covariance_type, **params)
-        model._validate_params()
+        validate_params(model)
         progress = model._begin(mixture.n_features)
         mean, scatter = algebra.moments(mixture.weights, mixture.means, mixture.covariance_matrices())
         reg_covar, prior = model.reg_covar, model.prior

@@ -19,7 +19,9 @@ import numba
 from numba import types
 from numba.extending import overload
 
-from streamgmm._numba import function_reader, jit_address
+from streamgmm._compat.numba import function_reader, jit_address
+
+from ._cache import CAN_KEEP
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -41,17 +43,17 @@ cube = types.float64[:, :, ::1]
 
 def kernel(function: F) -> F:
     """Compile a function whose sums may be reordered (SIMD)."""
-    return numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_FAST, _nrt=False)(function)
+    return numba.njit(nogil=True, cache=CAN_KEEP, error_model="numpy", fastmath=_FAST, _nrt=False)(function)
 
 
 def exact_kernel(function: F) -> F:
     """Compile a function whose order of operations carries its accuracy: x - mean comes first."""
-    return numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_EXACT, _nrt=False)(function)
+    return numba.njit(nogil=True, cache=CAN_KEEP, error_model="numpy", fastmath=_EXACT, _nrt=False)(function)
 
 
 def inlined(function: F) -> F:
     """Compile a small function into its callers: passing arrays to it would cost more than its work."""
-    return numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_EXACT, forceinline=True)(
+    return numba.njit(nogil=True, cache=CAN_KEEP, error_model="numpy", fastmath=_EXACT, forceinline=True)(
         function
     )
 
@@ -66,7 +68,7 @@ def spliced(function: F) -> F:
 
 def loop(function: F) -> F:
     """Compile a loop over rows, which makes its own buffers."""
-    return numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=_EXACT)(function)
+    return numba.njit(nogil=True, cache=CAN_KEEP, error_model="numpy", fastmath=_EXACT)(function)
 
 
 def generic(name: str, *, fast: bool = False, inline: bool = False, nrt: bool = False) -> Callable[[F], Any]:

@@ -8,8 +8,8 @@ from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.utils.validation import _check_feature_names
 
+from streamgmm._compat.sklearn import check_feature_names
 from streamgmm.algebra import checked_features
 from streamgmm.mixture import Mixture, mixture_of
 from streamgmm.statistics import Array
@@ -63,7 +63,7 @@ def subject(
 def require_columns(estimator: Any, X: Any) -> None:
     """Raise ValueError if a frame's columns are not those that an estimator was fitted to, in their order."""
     if hasattr(estimator, "feature_names_in_") and hasattr(X, "columns"):
-        _check_feature_names(estimator, X, reset=False)
+        check_feature_names(estimator, X, reset=False)
 
 
 def rows_of(X: Any, n_features: int, max_rows: int) -> Array:
