@@ -76,9 +76,8 @@ def generic(name: str, *, fast: bool = False, inline: bool = False, nrt: bool = 
 
     The choice is made while a caller is compiled and costs nothing then. ``function.of(Record)`` registers
     the body for a type of records, a plain function with the same arguments; ``function.types()`` are those
-    that have one; the decorated function is the contract, and what happens for types that have none if it
-    has a body. ``fast`` and ``inline`` are what `kernel` and `inlined` stand for; with ``nrt`` bodies may make
-    arrays.
+    that have one; the decorated function is the contract, and what happens for types that have none.
+    ``fast`` and ``inline`` are what `kernel` and `inlined` stand for; with ``nrt`` bodies may make arrays.
     """
 
     def decorate(contract: F) -> Any:

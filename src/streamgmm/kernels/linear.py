@@ -29,7 +29,7 @@ def reduce_entry(k, a, b, value, scale):
 
 @inlined
 def finish_row(k, a, diagonal, floor, scale):
-    """Finish row a of scale[k]; return whether the row is one of a definite matrix, of which nothing was lost.
+    """Finish row a of scale[k]; return whether it is one of a definite matrix, of which nothing was lost.
 
     What is not can only be rounding, if the matrix is one of rows: an entry that explains far more than the
     whole variance, over a pivot that was replaced, becomes zero, and a pivot below the least becomes that.

@@ -142,6 +142,6 @@ def stream(X, weights, batch_size, steps, model, memory, scratch, tools, options
 
 @loop
 def learn_batch(X, weights, batch, step, model, memory, scratch, tools, options):
-    """Learn from the statistics of one mini-batch, whose rows may be none if the rule does not look at them."""
+    """Learn from the statistics of one mini-batch; its rows may be none if the rule does not look at them."""
     control(X, 0, X.shape[0], weights, batch, model, memory, scratch)
     return update(batch, step, model, memory, scratch, tools, options)

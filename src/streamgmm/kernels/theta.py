@@ -1,8 +1,8 @@
 """Where a mixture's numbers stand in theta, and the signatures of what a parameterization makes of them.
 
 theta = [weights (n_components,), means' part (n_components * n_features,), covariances' part]: for a family
-with matrices a lower triangle, row by row, for each component, or one for all (`tied`); for variances a number
-for each feature of each component, or one a component (`spherical`).
+with matrices a lower triangle, row by row, for each component, or one for all (`tied`); for variances a
+number for each feature of each component, or one a component (`spherical`).
 """
 
 from __future__ import annotations

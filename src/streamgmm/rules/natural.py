@@ -38,8 +38,8 @@ class Geodesic(NamedTuple):
     Attributes
     ----------
     counters : record of `COUNTERS`
-        ``window`` counts rows; ``pending`` updates since regularization and prior were last applied, ``share``
-        what is due of the prior since then.
+        ``window`` counts rows; ``pending`` updates since regularization and prior were last applied,
+        ``share`` what is due of the prior since then.
     weights : (n_components,)
         Without the Dirichlet prior's pseudo-rows.
     debt : (n_components,)

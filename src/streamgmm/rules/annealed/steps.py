@@ -37,8 +37,9 @@ class Annealing(NamedTuple):
     Attributes
     ----------
     counters : record of `COUNTERS`
-        ``width`` of the profile and ``rate``, what the learning rate is multiplied by; rows ``since`` the last
-        check, and ``checks`` so far; the score's ``sliding`` mean now, at the ``first`` and the ``last`` check.
+        ``width`` of the profile and ``rate``, what the learning rate is multiplied by; rows ``since`` the
+        last check, and ``checks`` so far; the score's ``sliding`` mean now, at the ``first`` and the ``last``
+        check.
     profile_rows : (n_rows,)
     profile_columns : (n_columns,)
     weights : (n_components,)
@@ -100,7 +101,7 @@ def _write_profile(width, profile):
 
 @exact_kernel
 def write_profiles(width, profile_rows, profile_columns):
-    """Write the profiles of a width.  # OUT profile_rows, profile_columns"""
+    """Write the profiles of a width to both arrays."""
     _write_profile(width, profile_rows)
     _write_profile(width, profile_columns)
 

@@ -29,8 +29,8 @@ class Ascent(NamedTuple):
     Attributes
     ----------
     counters : record of `COUNTERS`
-        ``window`` counts rows, ``count`` updates; ``pending`` updates since regularization and prior were last
-        applied, ``share`` what is due of the prior since then; ``averaged`` updates in the average.
+        ``window`` counts rows, ``count`` updates; ``pending`` updates since regularization and prior were
+        last applied, ``share`` what is due of the prior since then; ``averaged`` updates in the average.
     weights : (n_components,)
     debt : (n_components,)
         Rows for which the floor is due.

@@ -1,8 +1,8 @@
 """Gradient ascent in any parameterization, as compiled code: the step of the rule `GradientAscent`.
 
-A parameterization comes as the addresses of three functions (see `kernels.theta`). All gradients are taken at
-the old parameters; then the transforms change them, the guard shortens the step or refuses it, and only a valid
-mixture takes the place of the old.
+A parameterization comes as the addresses of three functions (see `kernels.theta`). All gradients are taken
+at the old parameters; then the transforms change them, the guard shortens the step or refuses it, and only a
+valid mixture takes the place of the old.
 """
 
 from __future__ import annotations
