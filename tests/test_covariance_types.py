@@ -33,13 +33,15 @@ def close(actual, expected, rtol=1e-9):
 @types
 @sizes
 def test_factor_and_precisions_lead_back(name, n_components, n_features, seed):
-    kind, mixture, _, _ = example(name, n_components, n_features, seed)
+    kind, mixture, matrices, _ = example(name, n_components, n_features, seed)
     factor = mixture.factor
     assert factor.shape == kind.shape(n_components, n_features)
     assert kind.fault(factor) is None
     root = kind.precisions_cholesky(factor)
-    precisions = kind.precisions(root)
+    precisions = kind.covariances(root)
     assert kind.allows(precisions)
+    close(naive.dense(parameters_of(mixture)._replace(covariances=precisions)), np.linalg.inv(matrices))
+    assert kind.fault(np.swapaxes(root, -1, -2) if root.ndim > 1 else root) is None  # upper triangular
     for back in (
         kind.factor(kind.covariances(factor)),
         kind.from_precisions_cholesky(root),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -23,6 +25,7 @@ from streamgmm import (
     rules,
 )
 from streamgmm.diagnostics import (
+    Finding,
     Run,
     _speed,
     check_gradient,
@@ -267,6 +270,36 @@ def test_a_mixture_that_is_not_finite():
     statistics = Statistics(9.0, 0.0, np.array([9.0]), np.zeros((1, 1)), np.ones((1, 1, 1)), mixture.means)
     (sentence,) = explain(mixture, statistics)
     assert sentence.startswith("Component 0 is not finite: the run diverged")
+
+
+def test_a_finding_is_data():
+    X = cloud() * [1.0, 1e6]
+    mixture = Mixture([1.0], [[0.0, 0.0]], [[1.0, 1e12]], "diag")
+    (found,) = explain(mixture, e_step(mixture, X))
+    assert (found.kind, found.components, found.features) == ("units", (0,), (0, 1))
+    assert found.remedies == ("standardize the rows",)
+    np.testing.assert_allclose(found.values["condition"], 1e12)
+    np.testing.assert_allclose([found.values["least"], found.values["greatest"]], X.std(axis=0))
+    hostile = ["along feature 1", "{0} {condition}"]
+    before, _, after = found.partition(" along feature 0 and by ")
+    expected = f"{before} along 'along feature 1' and by {after}"
+    assert found.text(hostile) == expected.replace("along feature 1. ", "along '{0} {condition}'. ")
+    for same in (pickle.loads(pickle.dumps(found)), copy.deepcopy(found)):
+        assert same == found
+        assert vars(same) == vars(found)
+    with pytest.raises(AttributeError):
+        found.kind = "spike"
+
+
+def test_a_sentence_counts_and_lists():
+    message, values = "Of {components} and {features}, {columns}: {x}, {n}", {"x": 0.12345, "n": 1234567}
+    found = Finding("made up", message, values, ("a", "b", "c"), components=(0, 2, 3), features=(4, 1))
+    assert found == "Of 0, 2 and 3 and features 4 and 1, [4, 1]: 0.123, 1234567 Remedy: a, b, or c."
+    assert (
+        found.text("abcde", n="some")
+        == "Of 0, 2 and 3 and 'e' and 'b', 'e', 'b': 0.123, some Remedy: a, b, or c."
+    )
+    assert Finding("no remedy", "{x}", {"x": np.inf}) == "inf"
 
 
 def test_explain_says_what_is_invalid():
@@ -653,6 +686,83 @@ def test_a_falling_history():
     diverged = np.where(np.arange(100) > 10, -np.inf, -1.0)
     (sentence,) = explain_run(diverged)
     assert "minus infinity at the end" in sentence
+
+
+@pytest.mark.parametrize(
+    ("rule", "never"),
+    [
+        (rules.NaturalGradient(), ("NaturalGradient", "precondition", "log parameterization", "standardize")),
+        (rules.OnlineEM(rules.schedules.HalfLife(100)), ("NaturalGradient", "OnlineEM", "HalfLife")),
+        (rules.EM(), ("rate", "NaturalGradient")),
+        ("natural-gradient", ("NaturalGradient",)),
+        (rules.GradientAscent("cholesky"), ("log parameterization",)),
+        (rules.GradientAscent("covariance", precondition=True), ("precondition",)),
+    ],
+)
+def test_no_remedy_is_what_the_run_does_already(rule, never):
+    history = noise()
+    history[3000:] -= 4.0
+    (found,) = explain_run(SimpleNamespace(history_=history, rule=rule))
+    assert found.kind == "fell"
+    assert found.remedies
+    assert not [(remedy, word) for remedy in found.remedies for word in never if word in remedy]
+    (unknown,) = explain_run(history)
+    for word in ("precondition=True", "rules.NaturalGradient", "log parameterization", "standardize"):
+        assert word in unknown
+
+
+def still(mixture, X, batch_size=50):
+    """Return the run of a rule that never moves a mixture, whatever rows come."""
+    per_batch = mixture.log_prob(X).reshape(-1, batch_size).sum(axis=1)
+    rows = 1000.0 + batch_size * np.array([0, 1, 2, 40, 80, len(per_batch)])
+    rule = rules.NaturalGradient(rules.schedules.HalfLife(100))
+    weight = np.full(len(per_batch), float(batch_size))
+    return Run(rule, batch_size, rows, (mixture,) * len(rows), per_batch, weight, e_step(mixture, X))
+
+
+def plane(mean, noise=0.3, n=5000, seed=0):
+    """Return rows [a, b, a + b + noise, z] of standard deviations 3e4, 1e4 and, for z, 1."""
+    rng = np.random.default_rng(seed)
+    a, b, z = rng.normal(mean, 3e4, n), rng.normal(0, 1e4, n), rng.normal(size=n)
+    return np.stack([a, b, a + b + noise * rng.normal(size=n), z], axis=1)
+
+
+def test_a_frozen_run():
+    """Its log-likelihood is level, so that nothing else tells."""
+    run = still(one(), 10 + NORMAL[:5000])
+    (found,) = explain_run(run)
+    assert found.kind == "frozen"
+    assert found.startswith("The run is frozen: the last quarter of the mini-batches has -51.")
+    assert "no component moved by more than 0 standard deviations" in found
+    assert not any("NaturalGradient" in remedy for remedy in found.remedies)
+    np.testing.assert_allclose(found.values["expected"], -0.5 * np.log(2 * np.pi) - 0.5, atol=0.1)  # drawn
+    assert explain_run(still(one(), NORMAL[:5000])) == []
+    assert explain_run(still(one(), 10 + NORMAL[:950])) == []  # 19 mini-batches
+    per_row = run.log_likelihood / run.weight
+    model = SimpleNamespace(history_=per_row, rule="natural-gradient", to_mixture=one)
+    (found,) = explain_run(model)
+    assert found.startswith("The mixture does not follow the rows: ")
+    assert explain_run(SimpleNamespace(history_=per_row, rule="em", to_mixture=one)) == []  # it does
+
+
+def test_a_frozen_run_on_a_plane_names_the_features():
+    X = plane(0.0)
+    mixture = Mixture([1.0], [X.mean(axis=0)], [np.cov(X.T)])
+    (found,) = explain_run(still(mixture, plane(330000.0)))
+    assert (found.kind, found.components, found.features) == ("frozen", (0,), (0, 2))
+    assert "Component 0 is flat along a combination of features 0 and 2" in found
+    assert found.remedies == ("a larger reg_covar", 'prior="weak"', "drop a redundant feature")
+    assert explain_run(still(mixture, plane(0.0, seed=1))) == []
+
+
+@pytest.mark.parametrize("rule", ["online-em", "natural-gradient", "gradient", "em"])
+def test_a_run_that_follows_is_not_frozen(rule):
+    """Rows with heavy tails, and rows that move ten standard deviations over the run."""
+    rng = np.random.default_rng(2)
+    for X in (rng.standard_cauchy((4000, 1)), rng.normal(size=(4000, 1)) + np.linspace(0, 10, 4000)[:, None]):
+        model = OnlineGaussianMixture(1, rule=rule, batch_size=20, random_state=0).fit(X)
+        run = trace(rule, model.to_mixture(), X, batch_size=20)
+        assert not [found for found in (*explain_run(model), *explain_run(run)) if found.kind == "frozen"]
 
 
 def test_a_rising_history():

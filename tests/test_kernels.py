@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import naive
-from streamgmm import covariance, priors
-from streamgmm.covariance.triangular import roots as lower
+from streamgmm.covariance.diagonal import DiagonalForm
+from streamgmm.covariance.triangular import TriangularForm
+from streamgmm.covariance.triangular.m_step import blend_and_factor
+from streamgmm.covariance.triangular.roots import join, split
 from streamgmm.kernels.elementary import exp_nonpositive, log_positive
-from streamgmm.kernels.m_step import blend_and_factor, write_offset
+from streamgmm.kernels.family import write_offset
 
 LEAST = 2.2250738585072014e-308
 
@@ -93,15 +95,15 @@ def test_nan_passes_through():
 def factored(matrix, floor=0.0):
     """Return the Cholesky factor that the kernel makes of matrix + floor, and the kernel's own form."""
     d = len(matrix)
-    options = priors.options(covariance.get("full"), 2, d, floor)
+    floor = np.full(d, floor) if np.ndim(floor) == 0 else floor
     nk, s1, s2 = np.ones(2), np.ones((2, d)), np.ones((2, d, d))  # without a step they do not count
-    covariances = np.array([matrix, np.full((d, d), np.pi)])
+    covariances = np.array([np.full((d, d), np.pi), matrix])
     kept = covariances.copy()
     scale = np.full((2, d, d), np.pi)
-    blend_and_factor(1, 0.0, nk, s1, s2, covariances, 0, scale, options)
+    blend_and_factor(1, 0.0, nk, s1, s2, covariances, floor, scale)
     np.testing.assert_array_equal(np.tril(covariances), np.tril(kept))
     np.testing.assert_array_equal(scale[0], np.pi)  # the other component's
-    return lower.join(scale[1:])[0], scale[1]
+    return join(scale[1:])[0], scale[1]
 
 
 @pytest.mark.parametrize("n_features", [1, 2, 3, 4, 5, 6, 8, 9, 17, 33])
@@ -120,8 +122,8 @@ def test_kernel_form_is_that_of_the_covariance_type(n_features):
     rng = np.random.default_rng(n_features)
     matrices = naive.random_parameters(rng, "full", 3, n_features).covariances
     roots = np.linalg.cholesky(matrices)
-    scale = lower.split(roots)
-    np.testing.assert_allclose(lower.join(scale), roots, rtol=1e-13, atol=1e-15)
+    scale = split(roots)
+    np.testing.assert_allclose(join(scale), roots, rtol=1e-13, atol=1e-15)
     for matrix, form in zip(matrices, scale, strict=True):
         mine = factored(matrix)[1]
         np.testing.assert_allclose(np.tril(mine), np.tril(form), rtol=1e-11, atol=1e-13)
@@ -137,15 +139,14 @@ def test_blend_is_the_formula(n_features, c):
     floor = np.linspace(0.1, 0.3, n_features)
     covariances = parameters.covariances.copy()
     scale = np.ones((2, n_features, n_features))
-    options = priors.options(covariance.get("full"), 2, n_features, floor)
     nk, s1, s2 = moments.nk, moments.s1, moments.s2
-    blend_and_factor(1, c, nk, s1, s2, covariances, 1, scale, options)
+    blend_and_factor(1, c, nk, s1, s2, covariances, floor, scale)
     h, m, C = c * nk[1], s1[1] / nk[1], s2[1] / nk[1]
     expected = (1 - h) * parameters.covariances[1] + h * C - h**2 * np.outer(m, m)
     np.testing.assert_allclose(np.tril(covariances[1]), np.tril(expected), rtol=1e-12, atol=1e-14)
     np.testing.assert_array_equal(covariances[0], parameters.covariances[0])
     root = np.linalg.cholesky(expected + np.diag(floor))
-    np.testing.assert_allclose(lower.join(scale[1:])[0], root, rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(join(scale[1:])[0], root, rtol=1e-11, atol=1e-13)
 
 
 def test_each_feature_has_its_own_floor():
@@ -196,11 +197,18 @@ def test_pivots_lost_to_rounding(n_features, rank, size, floor):
     np.testing.assert_allclose(factor @ factor.T, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
 
 
-@given(st.integers(1, 12), st.integers(0, 2**31), st.floats(1e-250, 1.0), st.floats(-90.0, 90.0))
-def test_offset_is_log_weight_minus_log_scale(n_features, seed, weight, exponent):
+@pytest.mark.parametrize("form", [TriangularForm, DiagonalForm])
+@given(
+    n_features=st.integers(1, 12),
+    seed=st.integers(0, 2**31),
+    weight=st.floats(1e-250, 1.0),
+    exponent=st.floats(-90.0, 90.0),
+)
+def test_offset_is_log_weight_minus_log_scale(form, n_features, seed, weight, exponent):
     exponents = np.random.default_rng(seed).uniform(-abs(exponent), abs(exponent), n_features)
     offset = np.zeros(1)
     inverse = np.exp(np.log(10.0) * exponents)
-    write_offset(0, weight, inverse.reshape(1, n_features, 1), offset)
+    scale = inverse.reshape(1, n_features, 1) if form is DiagonalForm else np.diag(inverse)[np.newaxis]
+    write_offset(0, weight, form(offset, np.zeros((1, n_features)), scale))
     terms = [math.log(weight), *(0.5 * np.log(inverse)), -0.5 * n_features * math.log(2 * math.pi)]
     np.testing.assert_allclose(offset[0], math.fsum(terms), rtol=1e-12, atol=1e-11)

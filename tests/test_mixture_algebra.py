@@ -83,6 +83,14 @@ def test_condition_on_two_of_four_in_turn_or_at_once(kind):
     assert both.covariance_type == kind
 
 
+def test_components_of_highly_correlated_features_merge():
+    """Their covariance matrices are singular in float64; their factors are not."""
+    factor = np.array([[[1.0, 0.0], [1.0, 1e-9]], [[2.0, 0.0], [2.0, 3e-9]]])
+    merged = Mixture.from_factor(np.log([0.5, 0.5]), [[0.0, 0.0], [1.0, 1.0]], factor).merge(0, 1)
+    np.testing.assert_allclose(merged.factor[0, 1, 1], np.sqrt(5.0) * 1e-9, rtol=1e-6)  # 1e-16 / 1e-9
+    np.testing.assert_allclose(merged.covariances[0], 2.75)
+
+
 @pytest.mark.parametrize("kind", TYPES)
 def test_merge_keeps_the_moments(kind):
     mixture = example(kind, 2)

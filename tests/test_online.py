@@ -311,8 +311,11 @@ def test_zero_weights_while_online_change_nothing():
 def test_constant_columns_and_duplicates_fit_with_a_warning():
     X, _ = blobs(300)
     X = np.column_stack([X, np.full(300, 7.0)])
-    with pytest.warns(UserWarning, match=r"constant columns in the first 300 rows: \[2\]"):
+    with pytest.warns(UserWarning, match=r"constant columns in the first 300 rows: \[2\]") as raised:
         model = OnlineGaussianMixture(3, random_state=0).fit(X)
+    (finding,) = raised[0].message.args
+    assert (finding.kind, finding.features, finding.values["rows"]) == ("constant-columns", (2,), 300)
+    assert finding.text("xyz").startswith("constant columns in the first 300 rows: 'z'; ")
     assert np.isfinite(model.score(X))
     rows = np.repeat(np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 0.0]]), 20, axis=0)
     with pytest.warns(UserWarning, match=r"duplicate rows: only 3 .* \[1.0, 2.0\] occurs 20 times"):

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -220,9 +221,18 @@ def test_findings_are_said_with_names(tmp_path):
     page, reader = read(tmp_path / "r.html")
     assert any("flat along 'flat & even'" in item for item in reader.items)
     assert "flat along &#x27;flat &amp; even&#x27;" in page
-    assert any("constant columns in the first" in item for item in reader.items)
+    assert any("constant columns in the first 1024 rows: 'flat & even'; " in item for item in reader.items)
     write_report(tmp_path / "r.html", OnlineGaussianMixture(2, random_state=0), datasets.load_faithful().data)
     assert "Nothing: the diagnostics find no fault" in read(tmp_path / "r.html")[0]
+
+
+def test_no_finding_advises_the_rule_that_was_used(X):
+    model = OnlineGaussianMixture(2, rule="natural-gradient", batch_size=10, random_state=0)
+    watch = Watch().learn(model, np.concatenate([X, X + 50.0]), X)
+    falling = np.where(np.arange(100) < 50, -3.0, -8.0)
+    for rule, found in (("natural-gradient", False), (model.rule, False), ("mine", True), (None, True)):
+        report = replace(report_of(model, watch), history=falling, settings={"rule": rule})
+        assert any("NaturalGradient" in sentence for sentence in report.findings) == found
 
 
 def test_warnings_of_the_command_are_on_the_page_as_they_were_printed(tmp_path):

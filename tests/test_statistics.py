@@ -64,7 +64,7 @@ def test_e_step_is_the_oracles(kind, n_features, n_components):
                 moments = naive.statistics(parameters, rows.astype(np.float64), sample_weight)
                 assert_matches_oracle(statistics, moments, kind)
                 np.testing.assert_array_equal(statistics.origin, mixture.means)
-                if mixture.kind.has_matrices:
+                if statistics.s2.ndim == 3:
                     np.testing.assert_array_equal(statistics.s2, np.swapaxes(statistics.s2, 1, 2))
 
 

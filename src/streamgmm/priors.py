@@ -105,7 +105,9 @@ def options(
         return made
     priors = [prior] * n_components if isinstance(prior, ConjugatePrior) else list(prior)
     if len(priors) != n_components:
-        raise ValueError(f"`prior` must be one, or one for each of {n_components} components, got {len(priors)}")
+        raise ValueError(
+            f"`prior` must be one, or one for each of {n_components} components, got {len(priors)}"
+        )
     for k, one in enumerate(priors):
         if len(one.mean) != n_features:
             raise ValueError(f"`prior.mean` must have shape ({n_features},), got ({len(one.mean)},)")

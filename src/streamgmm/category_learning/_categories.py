@@ -70,7 +70,7 @@ class Categories:
     @property
     def _n_cues(self) -> int | None:
         """The number of cues, or None as long as nothing has determined it."""
-        return None if self._learner is None else int(self._learner.parameters[1].shape[1])
+        return None if self._learner is None else int(self._learner.parameters.means.shape[1])
 
     @property
     def _mixture(self) -> Mixture:

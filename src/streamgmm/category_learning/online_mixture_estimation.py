@@ -96,7 +96,6 @@ class OnlineMixtureEstimation(Categories):
         self._initial_sd = initial_sd
         self._sd_floor = None if sd_floor is None else float(_check.positive("sd_floor", sd_floor))
         self._rng = np.random.default_rng(random_state)
-        self._guarded = self._refused = 0
 
     def _begin(self, n_cues: int) -> None:
         means, spread = placed(self._initial_means, self.n_categories, n_cues, self._rng)
@@ -136,27 +135,15 @@ class OnlineMixtureEstimation(Categories):
         keep = living.weights >= min(self.prune_below, living.weights.max())
         if keep.all():
             return
-        self._guarded += self._rule.n_shortened(learner.state)
-        self._refused += learner.state.n_refused
         self._all = self._mixture
         self._alive = self._alive[keep]
         log_weights = living.log_weights[keep]
         log_weights = log_weights - np.logaddexp.reduce(log_weights)
         rest = Mixture.from_factor(log_weights, living.means[keep], living.factor[keep], self.covariance)
-        self._learner = start(self._rule, rest)
+        self._learner = learner.carry(rest, np.flatnonzero(keep))
 
     @property
     def n_pruned_(self) -> int:
         """How many categories were taken out."""
         self._started()
         return self.n_categories - len(self._alive)
-
-    @property
-    def n_guarded_(self) -> int:
-        """How many steps of single categories were shortened."""
-        return self._guarded + super().n_guarded_
-
-    @property
-    def n_refused_(self) -> int:
-        """How many tokens were too far from every category to teach anything."""
-        return self._refused + super().n_refused_

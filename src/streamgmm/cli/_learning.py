@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -67,8 +66,9 @@ def learn(
     """
     units: Standardization | None = None
     start = time.perf_counter()
+    in_units = {"row": "one"} if standardize else {}  # the estimator's row is not in the data's
     with (
-        warnings_as_lines(_with_names(source.names, standardize)) as told,
+        warnings_as_lines(source.names, **in_units) as told,
         progress(source, n_passes=passes) as watched,
     ):
         for index in range(passes):
@@ -122,16 +122,3 @@ def in_files(files: Sequence[str]) -> Iterator[None]:
         yield
     except ValueError as error:
         raise ValueError(f"{', '.join(files)}: {error}") from error
-
-
-def _with_names(names: Sequence[str], standardize: bool) -> Callable[[str], str]:
-    """Return what puts the columns' names, and the data's units, into the estimator's warnings."""
-
-    def listed(match: re.Match[str]) -> str:
-        return match[1] + ", ".join(repr(names[int(index)]) for index in match[2].split(","))
-
-    def rewrite(message: str) -> str:
-        message = re.sub(r"(constant columns in the first \d+ rows: )\[([\d, ]+)\]", listed, message)
-        return re.sub(r"\[[^]]*\] (?=occurs \d+ times)", "one ", message) if standardize else message
-
-    return rewrite

@@ -7,7 +7,7 @@ import json
 import math
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -41,12 +41,14 @@ def warn(message: str) -> None:
 
 
 @contextmanager
-def warnings_as_lines(rewrite: Callable[[str], str] = str) -> Iterator[list[str]]:
-    """Print each different warning of the package once, as `rewrite` puts it; give the list of them."""
+def warnings_as_lines(names: Sequence[str] | None = None, **instead: Any) -> Iterator[list[str]]:
+    """Print each different warning of the package once, with the columns' names; give the list of them."""
     shown: list[str] = []
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        text = rewrite(str(message))
+        from streamgmm.diagnostics.finding import told
+
+        text = told(message, names, **instead)
         if text not in shown:
             shown.append(text)
             warn(text)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,12 +12,13 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 LOG_2PI = float(np.log(2 * np.pi))
 
 
-class CovarianceType(ABC):
+class CovarianceType(Protocol):
     """One way of restricting the components' covariances.
 
     The kernels know two families, triangular factors and standard deviations; a type is a family, pooled or
     not: `tied` is the triangular family pooled over components, `spherical` the diagonal one pooled over
-    features. Nothing outside this package asks which it is.
+    features. Nothing outside this package asks which it is. Methods without a body are for families and types
+    to give; mypy finds one that is missing.
 
     A ``factor`` has the covariances' shape, scikit-learn's; ``scale`` is the kernels' form of all components;
     moments are sums of products (n_components, n_features, n_features), or of squares (n_components,
@@ -46,15 +46,12 @@ class CovarianceType(ABC):
 
     # Sizes
 
-    @abstractmethod
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         """Return the shape of the covariances, and of their factor: scikit-learn's."""
 
-    @abstractmethod
     def n_parameters(self, n_components: int, n_features: int) -> int:
         """Return the number of free parameters in the covariances."""
 
-    @abstractmethod
     def rows_needed(self, n_features: int) -> int:
         """Return the number of rows without which a covariance is singular."""
 
@@ -64,87 +61,68 @@ class CovarianceType(ABC):
 
     # Factors, covariances and precisions
 
-    @abstractmethod
     def factor(self, covariances: Array, name: str = "covariances") -> Array:
         """Return the lower triangular factors or standard deviations; ValueError names a bad component."""
 
-    @abstractmethod
     def fault(self, factor: Array) -> str | None:
         """Say what keeps an array of the right shape from being a factor."""
 
-    @abstractmethod
     def covariances(self, factor: Array) -> Array:
-        """Return the covariances of a factor."""
+        """Return the covariances of a factor, or the precisions of `precisions_cholesky`."""
 
-    @abstractmethod
     def precisions_cholesky(self, factor: Array) -> Array:
         """Return scikit-learn's ``precisions_cholesky_``: U with precision U U' (upper triangular)."""
 
-    @abstractmethod
     def from_precisions_cholesky(self, root: Array) -> Array:
         """Return the factor that has these `precisions_cholesky`."""
 
-    @abstractmethod
-    def precisions(self, root: Array) -> Array:
-        """Return the precisions with these `precisions_cholesky`."""
-
-    @abstractmethod
     def from_precisions(self, precisions: Array, name: str = "precisions") -> Array:
         """Return the factor that has these precisions; ValueError names a bad component."""
 
-    @abstractmethod
     def allows(self, precisions: Array) -> bool:
         """Tell whether precisions are what `requirement` says, as far as scikit-learn asks."""
 
-    @abstractmethod
     def from_variances(self, variances: Array) -> Array:
         """Return the factor nearest to independent features with variances (n_components, n_features)."""
 
-    @abstractmethod
     def random_factor(
         self, rng: np.random.Generator, n_components: int, n_features: int, low: float, high: float
     ) -> Array:
         """Return a factor in random directions, with standard deviations along them from low to high."""
 
-    @abstractmethod
     def free(self, values: Array) -> Array:
         """Return the free entries (n_parameters,) of covariances, precisions or factors."""
+        return values.ravel()
 
-    @abstractmethod
     def information(self, factor: Array, weights: Array, n_features: int) -> Array:
         """Return about the Fisher information of a row about each of `free`, the diagonal in logarithms."""
 
-    @abstractmethod
     def is_singular(self, factor: Array) -> bool:
         """Tell whether a component's covariance is singular, as far as float64 can tell."""
 
     # Of each component
 
-    @abstractmethod
     def spread(self, factor: Array, n_components: int, n_features: int) -> Array:
         """Return a factor for each component (n_components, n_features, n_features or 1), newly allocated."""
 
-    @abstractmethod
     def roots(self, factor: Array, n_components: int, n_features: int) -> Array:
         """Return matrices F with S = F F' (n_components, n_features, n_features)."""
 
-    @abstractmethod
     def dense(self, factor: Array, n_components: int, n_features: int) -> Array:
         """Return the covariance matrices (n_components, n_features, n_features)."""
+        roots = self.roots(factor, n_components, n_features)
+        return roots @ np.swapaxes(roots, 1, 2)
 
-    @abstractmethod
     def standard_deviations(self, factor: Array, n_components: int, n_features: int) -> Array:
         """Return the standard deviation of each feature (n_components, n_features)."""
+        return np.asarray(np.hypot.reduce(self.spread(factor, n_components, n_features), axis=2))
 
-    @abstractmethod
     def axis_lengths(self, factor: Array, n_components: int, n_features: int) -> Array:
         """Return the standard deviations along the principal axes (n_components, n_features), unordered."""
 
-    @abstractmethod
     def sample(self, factor: Array, k: int, z: Array) -> Array:
         """Return rows of a component, less its mean, for standard normal z (n_samples, n_features)."""
 
-    @abstractmethod
     def draw(
         self, rng: np.random.RandomState, covariances: Array, k: int, n_samples: int, n_features: int
     ) -> Array:
@@ -156,11 +134,9 @@ class CovarianceType(ABC):
         """Return the factor of some components, in this order; of one for an integer."""
         return factor[components]
 
-    @abstractmethod
     def marginal(self, factor: Array, features: list[int]) -> Array:
         """Return the factor of some features, in this order."""
 
-    @abstractmethod
     def condition(
         self, factor: Array, means: Array, known: list[int], unknown: list[int], values: Array
     ) -> tuple[Array, Array, Array]:
@@ -176,21 +152,17 @@ class CovarianceType(ABC):
         merged[i] = self._sum(roots, np.sqrt(share[0] * share[1]) * shift)
         return np.delete(merged, j, axis=0)
 
-    @abstractmethod
     def _sum(self, roots: list[Array], shift: Array) -> Array:
         """Return the factor of the sum of covariances with these factors, and of shift shift'."""
 
-    @abstractmethod
     def rescale(self, factor: Array, scale: Array) -> tuple[str, Array]:
         """Return the covariance type and the factor of rows times a positive scale (n_features,)."""
 
     # Second moments
 
-    @abstractmethod
     def moments_shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         """Return the shape of ``Statistics.s2``."""
 
-    @abstractmethod
     def products(self, left: Array, right: Array) -> Array:
         """Return the moments that are the sums over rows (..., n_samples, n_features) of left right'."""
 
@@ -198,41 +170,32 @@ class CovarianceType(ABC):
         """Return the moments left right' of each component (..., n_features)."""
         return self.products(left[..., np.newaxis, :], right[..., np.newaxis, :])
 
-    @abstractmethod
     def squares(self, s2: Array) -> Array:
         """Return each feature's sums of squares (..., n_features)."""
 
-    @abstractmethod
     def from_squares(self, squares: Array) -> Array:
         """Return the moments of independent features with these sums of squares (..., n_features)."""
 
-    @abstractmethod
     def traces(self, factor: Array, s2: Array) -> Array:
         """Return tr(S^-1 s2) of each component (n_components,)."""
 
-    @abstractmethod
     def kernel_moments(self, s2: Array) -> Array:
         """Return a copy of moments in the shape of the kernels' form."""
 
-    @abstractmethod
     def public_moments(self, s2: Array) -> Array:
         """Return as ``Statistics.s2`` what a kernel has summed: it leaves out what symmetry gives."""
 
     # Inside the kernels
 
-    @abstractmethod
     def expand(self, factor: Array, n_components: int, n_features: int) -> Array:
         """Return the kernels' form (n_components, n_features, n_features or 1), newly allocated."""
 
-    @abstractmethod
     def collapse(self, scale: Array) -> Array:
         """Return the factor whose `expand` is ``scale``."""
 
-    @abstractmethod
     def scatter(self, scale: Array) -> Array:
         """Return the covariances or variances, shaped like the kernels' form."""
 
-    @abstractmethod
     def log_det(self, scale: Array) -> Array:
         """Return log det S of each component, from the kernels' form."""
 
@@ -240,7 +203,6 @@ class CovarianceType(ABC):
         """Return (log det S + n_features log(2 pi)) / 2 for each component, from the kernels' form."""
         return np.asarray(0.5 * (self.log_det(scale) + scale.shape[1] * LOG_2PI))
 
-    @abstractmethod
     def prior_terms(self, n_components: int, degrees_of_freedom: float, scale: Array) -> tuple[float, Array]:
         """Return the inverse-Wishart prior's row count and its scale, flat."""
 
@@ -248,7 +210,6 @@ class CovarianceType(ABC):
         """Return one variance per feature (n_features,) as this type can tell them apart."""
         return variances
 
-    @abstractmethod
     def triangle(self, n_features: int) -> int:
         """Return the size of the triangles that `free` entries come from, 0 if these are no triangles."""
 

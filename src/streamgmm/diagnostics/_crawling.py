@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from streamgmm import rules
@@ -9,12 +11,12 @@ from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
 from . import _speed
-from ._words import along, number
+from ._words import along
+from .finding import Finding
 from .runs import Run
 
 MEAN_GAP = 0.3  # standard deviations
 VARIANCE_GAP = np.log(1.5)
-_LOGARITHMS = 'a log parameterization such as "cholesky"'
 _MEAN_SCALES = {  # how the relative step depends on the variance
     **dict.fromkeys(
         ("covariance", "precision", *_speed.LOGARITHMIC), "a step of the mean shrinks as 1 / variance"
@@ -28,7 +30,7 @@ _VARIANCE_SCALES = {
 }
 
 
-def sentences(run: Run) -> list[str]:
+def findings(run: Run) -> list[Finding]:
     """Compare the last mixture with a step of EM on the run's statistics, and the gap with the speed."""
     if run.failure is not None:
         return []  # it was not given the time
@@ -56,34 +58,27 @@ def sentences(run: Run) -> list[str]:
     return found
 
 
-def _mean(run: Run, step: float, k: int, axes: Array, target: Mixture, fraction: Array) -> list[str]:
+def _mean(run: Run, step: float, k: int, axes: Array, target: Mixture, fraction: Array) -> list[Finding]:
     final = run.mixtures[-1]
     gap = np.abs(axes.T @ (target.means[k] - final.means[k]))
     gap /= np.sqrt(_speed.along_axes(target, k, axes))
     worst = _worst(gap, MEAN_GAP, fraction, run)
     if worst is None:
         return []
-    variance = _speed.along_axes(final, k, axes)[worst]
-    scale = _MEAN_SCALES.get(getattr(run.rule, "parameterization", ""), "")
-    return [
-        f"Component {k} crawls: its mean is {number(gap[worst])} standard deviations"
-        f"{along(axes[:, worst], len(gap))} from where the rows ask for it. "
-        f"{_speed_sentence(run, step, k, variance, fraction[worst], scale)}"
-    ]
+    what = "mean is {gap} standard deviations{along} from where the rows ask for it"
+    values = {"gap": gap[worst], "variance": _speed.along_axes(final, k, axes)[worst]}
+    return [_finding(run, step, k, axes[:, worst], fraction[worst], what, values, _MEAN_SCALES)]
 
 
-def _variance(run: Run, step: float, k: int, axes: Array, target: Mixture, fraction: Array) -> list[str]:
-    scale = _VARIANCE_SCALES.get(getattr(run.rule, "parameterization", ""), "")
+def _variance(run: Run, step: float, k: int, axes: Array, target: Mixture, fraction: Array) -> list[Finding]:
     variance = _speed.along_axes(run.mixtures[-1], k, axes)
     wanted = _speed.along_axes(target, k, axes)
     worst = _worst(np.abs(np.log(wanted / variance)), VARIANCE_GAP, fraction, run)
     if worst is None:
         return []
-    return [
-        f"Component {k} crawls: its variance{along(axes[:, worst], len(wanted))} is "
-        f"{number(variance[worst])} where the rows ask for {number(wanted[worst])}. "
-        f"{_speed_sentence(run, step, k, variance[worst], fraction[worst], scale)}"
-    ]
+    what = "variance{along} is {variance} where the rows ask for {wanted}"
+    values = {"wanted": wanted[worst], "variance": variance[worst]}
+    return [_finding(run, step, k, axes[:, worst], fraction[worst], what, values, _VARIANCE_SCALES)]
 
 
 def _worst(gap: Array, least: float, fraction: Array, run: Run) -> int | None:
@@ -95,34 +90,46 @@ def _worst(gap: Array, least: float, fraction: Array, run: Run) -> int | None:
     return int(np.argmin(np.where(slow, fraction, np.inf)))
 
 
-def _speed_sentence(run: Run, step: float, k: int, variance: float, fraction: float, scale: str) -> str:
-    """Say what the speed is, what it comes from, and what to do."""
-    rate = getattr(run.rule, "learning_rate", None)
+def _finding(
+    run: Run,
+    step: float,
+    k: int,
+    axis: Array,
+    fraction: float,
+    what: str,
+    values: dict[str, Any],
+    scales: dict[str, str],
+) -> Finding:
+    """Say what the gap is, what the speed, what that comes from, and what to do."""
+    has_rate = hasattr(run.rule, "learning_rate")
     share = run.statistics.nk[k] / run.statistics.weight
-    name = getattr(run.rule, "parameterization", "")
-    scaled = rate is not None and not getattr(run.rule, "precondition", False)
-    at = f"At the {'rate' if rate is not None else 'step'} of {number(step)}"
+    scaled = has_rate and not getattr(run.rule, "precondition", False)
+    where, features = along(axis)
+    at = f"At the {'rate' if has_rate else 'step'} of {{step}}"
     if scaled:
-        at += f", its variance of {number(variance)} and its share of {number(share)} of the rows"
-    learned = number(run.rows[-1] - run.rows[0])
+        at += ", its variance of {variance} and its share of {share} of the rows"
+    values |= {"step": step, "share": share, "learned": run.rows[-1] - run.rows[0]}
+    speed = "the steps do not close the gap at all for now, after {learned} rows."
     if fraction > 0:
-        needed = f"about {number(float(f'{run.batch_size / fraction:.2g}'))} more rows at this speed"
-        speed = f"a mini-batch closes a fraction of {number(fraction)} of the gap: {needed}, after {learned}."
-    else:
-        speed = f"the steps do not close the gap at all for now, after {learned} rows."
-    return f"{at}, {speed} {_cause_and_remedy(name, scaled, fraction / (step * share), share, scale)}."
+        values |= {"fraction": fraction, "needed": float(f"{run.batch_size / fraction:.2g}")}
+        speed = (
+            "a mini-batch closes a fraction of {fraction} of the gap: about {needed} more rows at this "
+            "speed, after {learned}."
+        )
+    scale = scales.get(getattr(run.rule, "parameterization", ""), "")
+    cause, remedies = _cause_and_remedies(run.rule, scaled, fraction / (step * share), share, scale)
+    message = f"Component {{components}} crawls: its {what.replace('{along}', where)}. {at}, {speed}{cause}"
+    return Finding("crawling", message, values, remedies, (k,), features)
 
 
-def _cause_and_remedy(name: str, scaled: bool, by_scale: float, share: float, scale: str) -> str:
+def _cause_and_remedies(
+    rule: Any, scaled: bool, by_scale: float, share: float, scale: str
+) -> tuple[str, tuple[str, ...]]:
     """Blame the smallest of three factors of the speed: scale, share of the rows, and the rate itself."""
     if scaled and by_scale < 0.5 and by_scale <= share:
-        because = f"The scale hides the rate: {scale}. " if scale else ""
-        logarithms = [] if name in _speed.LOGARITHMIC else [_LOGARITHMS]
-        remedies = ["a preconditioned step (precondition=True)", "rules.NaturalGradient", *logarithms]
-        return f"{because}Remedy: {', '.join(remedies)}, or standardize the rows"
-    if name and share < 0.5:  # gradient steps shrink with the share, preconditioned or not
-        return (
-            "Its small share of the rows hides the rate. Remedy: rules.NaturalGradient, whose steps do not "
-            "shrink with the share, a larger rate, or fewer components"
-        )
-    return "Remedy: a larger rate, or more rows"
+        because = f" The scale hides the rate: {scale}." if scale else ""
+        return because, (*_speed.scale_free(rule), "standardize the rows")
+    if hasattr(rule, "parameterization") and share < 0.5:  # steps shrink with it, preconditioned or not
+        natural = "rules.NaturalGradient, whose steps do not shrink with the share"
+        return " Its small share of the rows hides the rate.", (natural, "a larger rate", "fewer components")
+    return "", ("a larger rate", "more rows")

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from streamgmm.statistics import Array
 
-from ._speed import is_gradient
-from ._words import number
+from ._speed import is_gradient, scale_free
+from .finding import Finding
 from .runs import Run
 
 FOLD = 8.0  # a guarded step changes a standard deviation at most e-fold, a variance 7.4-fold
 DEVIATIONS = 3.0
-REMEDY = (
-    'precondition=True, rules.NaturalGradient, a log parameterization such as "cholesky", or standardize the '
-    "rows and take a smaller rate"
-)
 
 
-def sentences(run: Run) -> list[str]:
+def remedies(rule: Any) -> tuple[str, ...]:
+    """Return what to do about a rule's steps, if they are too large for the scale."""
+    return (*scale_free(rule), "standardize the rows and take a smaller rate")
+
+
+def findings(run: Run) -> list[Finding]:
     """Name each component's largest jump between snapshots that are one mini-batch apart.
 
     Snapshots are that close at the start alone, which is where steps are too large; what happens later shows
@@ -29,6 +31,7 @@ def sentences(run: Run) -> list[str]:
     means = np.array([mixture.means for mixture in run.mixtures])
     with np.errstate(all="ignore"):  # a run may end in parameters that are not finite
         variances = np.array([mixture.standard_deviations**2 for mixture in run.mixtures])
+        slopes = 1.0 / np.square(variances)
         fold = np.abs(np.diff(np.log(variances), axis=0))
         moved = np.abs(np.diff(means, axis=0)) / np.sqrt(np.maximum(variances[1:], variances[:-1]))
     near = np.diff(run.rows) <= run.batch_size * (1 + 1e-9)
@@ -39,56 +42,54 @@ def sentences(run: Run) -> list[str]:
         if folds.max(initial=0.0) > np.log(FOLD):
             at, a = (int(index) for index in np.unravel_index(folds.argmax(), folds.shape))
             old, new = variances[at, k, a], variances[at + 1, k, a]
-            what = (
-                f"its variance{_feature(a, means)} went from {number(old)} to {number(new)}, "
-                f"{number(max(new / old, old / new))}-fold,"
-            )
-            found.append(_sentence(run, k, at, what, _why(run, float(old))))
+            what = "its variance{along} went from {{old}} to {{new}}, {{fold}}-fold,"
+            values = {"old": old, "new": new, "fold": max(new / old, old / new), "slope": slopes[at, k, a]}
+            found.append(_finding(run, k, a, at, what, _why(run), values))
         elif steps.max(initial=0.0) > DEVIATIONS:
             at, a = (int(index) for index in np.unravel_index(steps.argmax(), steps.shape))
-            what = f"its mean{_feature(a, means)} moved by {number(steps[at, a])} standard deviations"
+            what = "its mean{along} moved by {{moved}} standard deviations"
             why = "The gradient by a mean grows as 1 / variance."
-            found.append(_sentence(run, k, at, what, why))
+            found.append(_finding(run, k, a, at, what, why, {"moved": steps[at, a]}))
     return found
 
 
-def why_cone(run: Run, name: str | None) -> str:
-    """Say when a raw step leaves the positive definite matrices; empty where it cannot."""
+def why_cone(run: Run, name: str | None) -> tuple[str, dict[str, Any]]:
+    """Say when a raw step leaves the positive definite matrices, and the numbers; empty where it cannot."""
     with np.errstate(all="ignore"):
         variances = run.mixtures[-1].standard_deviations ** 2
     if name in ("covariance", "augmented"):
-        k = int(variances.min(axis=1).argmin())
         return (
-            "A raw step by the covariance can take away up to rate / (2 variance), more than all of a "
-            f"variance below sqrt(rate / 2); the smallest, of component {k}, was "
-            f"{number(float(variances.min()))}. "
+            " A raw step by the covariance can take away up to rate / (2 variance), more than all of a "
+            "variance below sqrt(rate / 2); the smallest, of component {component}, was {variance}.",
+            {"component": int(variances.min(axis=1).argmin()), "variance": float(variances.min())},
         )
     if name in ("precision", "natural"):
-        k = int(variances.max(axis=1).argmax())
         return (
-            "A raw step by the precision takes away rate / 2 times the squared distance of a row from the "
-            f"mean, more than all of a small precision; the largest variance, of component {k}, was"
-            f" {number(float(variances.max()))}. "
+            " A raw step by the precision takes away rate / 2 times the squared distance of a row from the "
+            "mean, more than all of a small precision; the largest variance, of component {component}, was "
+            "{variance}.",
+            {"component": int(variances.max(axis=1).argmax()), "variance": float(variances.max())},
         )
-    return ""
+    return "", {}
 
 
-def _sentence(run: Run, k: int, at: int, what: str, why: str) -> str:
-    return (
-        f"The steps are too large for the scale of component {k}: {what} in one mini-batch, after "
-        f"{number(run.rows[at])} rows. {why} Remedy: {REMEDY}."
+def _finding(run: Run, k: int, a: int, at: int, what: str, why: str, values: dict[str, Any]) -> Finding:
+    what = what.format(along=" along {features}" if run.mixtures[0].n_features > 1 else "")
+    return Finding(
+        "jump",
+        "The steps are too large for the scale of component {components}: "
+        f"{what} in one mini-batch, after {{rows}} rows. {why}",
+        {"rows": run.rows[at], **values},
+        remedies(run.rule),
+        (k,),
+        (a,),
     )
 
 
-def _why(run: Run, variance: float) -> str:
+def _why(run: Run) -> str:
     name = getattr(run.rule, "parameterization", "")
     if name in ("covariance", "augmented"):
-        size = number(1 / variance**2)
-        return f"The raw gradient by a covariance grows as 1 / variance^2, here {size}."
+        return "The raw gradient by a covariance grows as 1 / variance^2, here {slope}."
     if name in ("precision", "natural"):
         return "Relative to a precision, a raw step grows as variance times squared distances."
-    return f"The gradient grows with squared distances over the variance, here {number(variance)}."
-
-
-def _feature(a: int, means: Array) -> str:
-    return f" along feature {a}" if means.shape[2] > 1 else ""
+    return "The gradient grows with squared distances over the variance, here {old}."

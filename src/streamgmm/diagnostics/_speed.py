@@ -59,6 +59,15 @@ def is_gradient(rule: Any) -> bool:
     return hasattr(rule, "parameterization") and not getattr(rule, "precondition", False)
 
 
+def scale_free(rule: Any) -> tuple[str, ...]:
+    """Return the steps to take in place of a rule's, if they depend on the scale; all if it is not known."""
+    if rule is not None and not is_gradient(rule):
+        return ()
+    free = ("a preconditioned step (precondition=True)", "rules.NaturalGradient")
+    logarithmic = getattr(rule, "parameterization", "") in LOGARITHMIC
+    return free if logarithmic else (*free, 'a log parameterization such as "cholesky"')
+
+
 def fractions(
     rule: Any, step: float, mixture: Mixture, statistics: Statistics, target: Mixture, k: int, axes: Array
 ) -> tuple[Array, Array]:

@@ -15,25 +15,25 @@ MOSTLY = 0.75  # of a unit vector's squared length
 
 def number(value: float) -> str:
     """Return the value with three digits: 0.0125, 1.25e+07, but 20000 in full."""
-    if value == round(value) and abs(value) < 1e6:
+    if float(value).is_integer() and abs(value) < 1e6:
         return f"{value:.0f}"
     return f"{value:.3g}" if not 1e3 <= abs(value) < 1e6 else f"{value:.0f}"
 
 
-def listed(names: Sequence[Any]) -> str:
+def listed(names: Sequence[Any], last: str = " and ") -> str:
     """Return "0, 1 and 2"."""
     words = [str(name) for name in names]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    return last.join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
-def along(direction: Array, n_features: int) -> str:
-    """Say along which features a unit vector points; nothing where there is only one."""
-    if n_features == 1:
-        return ""
+def along(direction: Array) -> tuple[str, tuple[int, ...]]:
+    """Say along which features a unit vector points, and name them; nothing where there is only one."""
+    if len(direction) == 1:
+        return "", ()
     order = np.argsort(-np.square(direction))
     if direction[order[0]] ** 2 >= MOSTLY:
-        return f" mostly along feature {order[0]}"
-    return f" along a combination of features {listed(sorted(int(a) for a in order[:2]))}"
+        return " mostly along {features}", (int(order[0]),)
+    return " along a combination of {features}", tuple(sorted(int(a) for a in order[:2]))
 
 
 def require_mixture(mixture: object) -> Mixture:

@@ -8,8 +8,9 @@ from streamgmm.algebra import bhattacharyya
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
 
-from ._words import MOSTLY, along, listed, number, require_mixture
+from ._words import MOSTLY, along, require_mixture
 from .conditions import condition_numbers, marchenko_pastur_condition
+from .finding import Finding
 
 UNUSED_WEIGHT, UNUSED_ROWS = 1e-3, 0.5
 NOISE_CONDITION = 30.0  # about two rows for each feature
@@ -17,10 +18,11 @@ SPIKE = 1e-3  # smallest standard deviation, relative to the spread of the rows
 UNITS_CONDITION = 1e10  # half of the digits of float64 are lost beyond 1e8
 SAME = 0.005  # Bhattacharyya distance: two means 0.2 standard deviations apart
 
-_MORE_ROWS = 'more rows, fewer components, covariance_type="diag" or "tied", or prior="weak"'
+_MORE_ROWS = ("more rows", "fewer components", 'covariance_type="diag" or "tied"', 'prior="weak"')
+_SHARED = "The covariance that all components share"
 
 
-def explain(mixture: Mixture, statistics: Statistics) -> list[str]:
+def explain(mixture: Mixture, statistics: Statistics) -> list[Finding]:
     """Say what is wrong with a mixture, and what to do about it.
 
     Four things are looked for:
@@ -40,8 +42,8 @@ def explain(mixture: Mixture, statistics: Statistics) -> list[str]:
 
     Returns
     -------
-    list of str
-        One sentence or two for each finding; empty if nothing is wrong.
+    list of Finding
+        Strings of one sentence or two, which are data too; empty if nothing is wrong.
 
     Raises
     ------
@@ -65,15 +67,16 @@ components, covariance_type="diag" or "tied", or prior="weak".
     _require_matching(statistics, mixture)
     finite = np.isfinite(mixture.means).all(axis=1) & np.isfinite(mixture.kernel_factor()).all(axis=(1, 2))
     if not finite.all():
-        broken = [int(k) for k in np.flatnonzero(~finite)]
-        return [
-            f"{_components(broken)} not finite: the run diverged, most likely because its steps were too "
-            "large. Remedy: a smaller learning rate, or standardize the rows and start again."
-        ]
+        broken = tuple(int(k) for k in np.flatnonzero(~finite))
+        message = (
+            f"{_are(broken)} not finite: the run diverged, most likely because its steps were too large."
+        )
+        remedies = ("a smaller learning rate", "standardize the rows and start again")
+        return [Finding("not-finite", message, {}, remedies, broken)]
     unused = (mixture.weights < UNUSED_WEIGHT) & (statistics.nk < UNUSED_ROWS)
     used = [int(k) for k in np.flatnonzero(~unused)]
     return [
-        *(_unused_sentence(int(k), mixture, statistics) for k in np.flatnonzero(unused)),
+        *(_unused(int(k), mixture, statistics) for k in np.flatnonzero(unused)),
         *_starved(mixture, statistics, used),
         *_near_singular(mixture, statistics, used),
         *_duplicates(mixture, used),
@@ -106,94 +109,97 @@ def _require_matching(statistics: object, mixture: Mixture) -> None:
         raise ValueError(f"`statistics` must hold rows, got `nk` {statistics.nk.tolist()}")
 
 
-def _components(indices: list[int]) -> str:
-    return (
-        f"Component{'s' if len(indices) > 1 else ''} {listed(indices)} {'are' if len(indices) > 1 else 'is'}"
+def _are(components: tuple[int, ...]) -> str:
+    return "Components {components} are" if len(components) > 1 else "Component {components} is"
+
+
+def _unused(k: int, mixture: Mixture, statistics: Statistics) -> Finding:
+    return Finding(
+        "unused",
+        "Component {components} is unused: its weight is {weight} and no row belongs to it ({rows} effective "
+        "rows).",
+        {"weight": float(mixture.weights[k]), "rows": round(float(statistics.nk[k]), 3)},
+        ("fewer components", "restart it at rows that the mixture fits badly"),
+        (k,),
     )
 
 
-def _rows(count: float) -> str:
-    words = number(round(count, 3))
-    return f"{words} effective row{'' if words == '1' else 's'}"
-
-
-def _unused_sentence(k: int, mixture: Mixture, statistics: Statistics) -> str:
-    return (
-        f"Component {k} is unused: its weight is {number(float(mixture.weights[k]))} and no row belongs to "
-        f"it ({_rows(float(statistics.nk[k]))}). Remedy: fewer components, or restart it at rows "
-        "that the mixture fits badly."
-    )
-
-
-def _starved(mixture: Mixture, statistics: Statistics, used: list[int]) -> list[str]:
+def _starved(mixture: Mixture, statistics: Statistics, used: list[int]) -> list[Finding]:
     """Judge the rows of each covariance: of a component, or of all together where they share it."""
     n_features = mixture.n_features
     least = mixture.kind.rows_needed(n_features)
-    counts = [("The covariance that all components share", float(statistics.nk.sum()))]
-    if not mixture.kind.is_shared:
-        counts = [(f"Component {k}", float(statistics.nk[k])) for k in used]
-    sentences = []
-    for name, rows in counts:
+    counts: list[tuple[tuple[int, ...], str, float]]
+    counts = [((k,), "Component {components}", float(statistics.nk[k])) for k in used]
+    if mixture.kind.is_shared:
+        counts = [((), _SHARED, float(statistics.nk.sum()))]
+    found = []
+    for components, name, rows in counts:
+        values = {"rows": round(rows, 3), "least": least, "n_features": n_features}
+        effective = "{rows} effective row" + ("" if values["rows"] == 1 else "s")
         if rows < least:
-            sentences.append(
-                f"{name} is starved: {_rows(rows)}, but its covariance needs at least {least}. "
-                f"Remedy: {_MORE_ROWS}."
-            )
+            message = f"{name} is starved: {effective}, but its covariance needs at least {{least}}."
+            found.append(Finding("starved", message, values, _MORE_ROWS, components))
         elif least > 2:  # else it has no shape that noise could give it
-            condition = marchenko_pastur_condition(rows, n_features)
-            if condition > NOISE_CONDITION:
-                sentences.append(
-                    f"{name} has too few rows for its covariance: with {_rows(rows)} of "
-                    f"{n_features} features, white noise would show a condition number of "
-                    f"{number(condition)} instead of 1. Remedy: {_MORE_ROWS}."
+            values["condition"] = marchenko_pastur_condition(rows, n_features)
+            if values["condition"] > NOISE_CONDITION:
+                message = (
+                    f"{name} has too few rows for its covariance: with {effective} of {{n_features}} "
+                    "features, white noise would show a condition number of {condition} instead of 1."
                 )
-    return sentences
+                found.append(Finding("noisy", message, values, _MORE_ROWS, components))
+    return found
 
 
-def _near_singular(mixture: Mixture, statistics: Statistics, used: list[int]) -> list[str]:
+def _near_singular(mixture: Mixture, statistics: Statistics, used: list[int]) -> list[Finding]:
     rows = spread(statistics)
     if not rows.all():
-        constant = [int(a) for a in np.flatnonzero(rows == 0)]
         if statistics.nk.sum() <= mixture.n_features + 1:
             return []  # a row or two do not vary: that is what being starved says
-        return [
-            f"All components are flat along feature{'s' if len(constant) > 1 else ''} {listed(constant)}, "
-            "which has the same value in all rows. Remedy: drop it."
-        ]
+        message = "All components are flat along {features}, which has the same value in all rows."
+        constant = tuple(int(a) for a in np.flatnonzero(rows == 0))
+        return [Finding("flat", message, {}, ("drop it",), features=constant)]
     conditions = condition_numbers(mixture)
     covariances = mixture.covariance_matrices()
     shared = mixture.kind.is_shared
-    sentences = []
+    found = []
     for k in used[:1] if shared else used:
-        name = "The covariance that all components share" if shared else f"Component {k}"
+        components, name = ((), _SHARED) if shared else ((k,), "Component {components}")
         values, vectors = np.linalg.eigh(covariances[k] / np.outer(rows, rows))
         thinnest = np.sqrt(max(values[0], 0.0))
         if thinnest < SPIKE:
-            sentences.append(_spike_sentence(name, thinnest, vectors[:, 0], rows, conditions[k]))
+            found.append(_spike(name, components, thinnest, vectors[:, 0], rows, conditions[k]))
         elif conditions[k] > UNITS_CONDITION:
-            sentences.append(
-                f"{name} has a condition number of {number(conditions[k])} because the features' units "
-                f"differ: the rows spread by {number(rows.min())} along feature {rows.argmin()} and by "
-                f"{number(rows.max())} along feature {rows.argmax()}. Remedy: standardize the rows."
+            ends = {"condition": conditions[k], "least": rows.min(), "greatest": rows.max()}
+            message = (
+                f"{name} has a condition number of {{condition}} because the features' units differ: the "
+                "rows spread by {least} along {0} and by {greatest} along {1}."
             )
-    return sentences
+            features = (int(rows.argmin()), int(rows.argmax()))
+            found.append(Finding("units", message, ends, ("standardize the rows",), components, features))
+    return found
 
 
-def _spike_sentence(name: str, thinnest: float, direction: Array, rows: Array, condition: float) -> str:
+def _spike(
+    name: str, components: tuple[int, ...], thinnest: float, direction: Array, rows: Array, condition: float
+) -> Finding:
     """Say how thin a component is: in units where one feature says it, else relative to the spread."""
     feature = int(np.argmax(np.abs(direction)))
+    where, features = along(direction)
+    values, size = {"sd": thinnest, "condition": condition}, "{sd} of the rows' spread"
     if direction[feature] ** 2 >= MOSTLY:
-        size = f"{number(thinnest * rows[feature])} where the rows spread by {number(rows[feature])}"
-    else:
-        size = f"{number(thinnest)} of the rows' spread"
-    return (
-        f"{name} is a spike: its standard deviation{along(direction, len(rows))} is {size} (condition number "
-        f'{number(condition)}). Remedy: prior="weak", a larger reg_covar, fewer components, or drop a '
-        "redundant feature."
+        values |= {"sd": thinnest * rows[feature], "spread": rows[feature]}
+        size = "{sd} where the rows spread by {spread}"
+    return Finding(
+        "spike",
+        f"{name} is a spike: its standard deviation{where} is {size} (condition number {{condition}}).",
+        values,
+        ('prior="weak"', "a larger reg_covar", "fewer components", "drop a redundant feature"),
+        components,
+        features,
     )
 
 
-def _duplicates(mixture: Mixture, used: list[int]) -> list[str]:
+def _duplicates(mixture: Mixture, used: list[int]) -> list[Finding]:
     """Name the groups of components that are linked by distances below `SAME`."""
     groups: list[list[int]] = []
     covariances = mixture.covariance_matrices()
@@ -208,9 +214,7 @@ def _duplicates(mixture: Mixture, used: list[int]) -> list[str]:
         ]
         groups = [group for group in groups if group not in linked]
         groups.append([*(j for group in linked for j in group), k])
-    return [
-        f"{_components(sorted(group))} practically the same: their densities overlap by more than 99 %. "
-        "Remedy: fewer components, or another start."
-        for group in groups
-        if len(group) > 1
-    ]
+    same = [tuple(sorted(group)) for group in groups if len(group) > 1]
+    message = "practically the same: their densities overlap by more than 99 %."
+    remedies = ("fewer components", "another start")
+    return [Finding("duplicate", f"{_are(group)} {message}", {}, remedies, group) for group in same]

@@ -61,10 +61,9 @@ class Progress:
                 statistics=stage.statistics,
             )
         if len(X):
-            refused = stage.state.n_refused
-            stage, log_likelihood, weight, rows = stage.learn(X, weights, n_threads=self.n_threads)
-            history = history.extend(log_likelihood, weight, rows)
-            refused = stage.state.n_refused - refused
+            stage, info = stage.learn(X, weights, n_threads=self.n_threads)
+            history = history.extend(info.log_likelihood, info.weight, info.n_rows)
+            refused = int(info.refused.sum())
             if refused:
                 warnings.warn(
                     f"{refused} mini-batches were passed over: they hold rows so far from every component "

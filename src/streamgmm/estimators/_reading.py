@@ -111,7 +111,7 @@ def attributes_of(mixture: Mixture, dtype: Any = np.float64) -> dict[str, Array]
         "weights_": mixture.weights,
         "means_": mixture.means,
         "covariances_": mixture.covariances,
-        "precisions_": mixture.kind.precisions(root),
+        "precisions_": mixture.kind.covariances(root),
         "precisions_cholesky_": root,
     }
     return {name: np.array(value, dtype=dtype) for name, value in attributes.items()}

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 
 from streamgmm import covariance, priors
+from streamgmm.diagnostics import Finding
 from streamgmm.fit.batch import BatchResult, fit_em
 from streamgmm.fit.initialize import feature_moments, initialize, initialize_cold, typical
 from streamgmm.kernels.records import Options
@@ -159,20 +160,22 @@ class WarmUp:
         return e_step(self.result.mixture, self.X, weights, n_threads=self.settings.n_threads)
 
     def _warn(self) -> None:
-        constant = np.flatnonzero(np.ptp(self.X, axis=0) == 0)
-        if len(constant) and len(self.X) > 1:
-            warnings.warn(
-                f"constant columns in the first {len(self.X)} rows: {constant.tolist()}; each is given a "
-                "small variance (`reg_covar`)",
-                UserWarning,
-                stacklevel=2,
+        n_rows = len(self.X)
+        constant = tuple(int(a) for a in np.flatnonzero(np.ptp(self.X, axis=0) == 0))
+        if constant and n_rows > 1:
+            say = (
+                "constant columns in the first {rows} rows: {columns}; each is given a small variance "
+                "(`reg_covar`)"
             )
-        if 2 * self.n_distinct <= len(self.X) and len(self.X) > 1:
-            values, counts = np.unique(self.X, axis=0, return_counts=True)
+            finding = Finding("constant-columns", say, {"rows": n_rows}, features=constant)
+            warnings.warn(finding, UserWarning, stacklevel=2)
+        if 2 * self.n_distinct <= n_rows and n_rows > 1:
+            rows, counts = np.unique(self.X, axis=0, return_counts=True)
             most = int(np.argmax(counts))
-            warnings.warn(
-                f"duplicate rows: only {self.n_distinct} of the first {len(self.X)} rows are distinct; "
-                f"{values[most].tolist()} occurs {counts[most]} times",
-                UserWarning,
-                stacklevel=2,
+            say = (
+                "duplicate rows: only {distinct} of the first {rows} rows are distinct; {row} occurs {times} "
+                "times"
             )
+            values = {"row": rows[most].tolist(), "times": int(counts[most])}
+            values |= {"distinct": self.n_distinct, "rows": n_rows}
+            warnings.warn(Finding("duplicate-rows", say, values), UserWarning, stacklevel=2)

@@ -335,7 +335,7 @@ class OnlineGaussianMixture(ReadingMixin):
 
     @property
     def precisions_(self) -> Array:  # noqa: D102
-        return self._mixture().kind.precisions(self.precisions_cholesky_)
+        return self._mixture().kind.covariances(self.precisions_cholesky_)
 
     @property
     def n_samples_seen_(self) -> int:  # noqa: D102

@@ -7,7 +7,7 @@ import numpy as np
 from streamgmm.kernels.records import Options
 from streamgmm.mixture import Mixture
 from streamgmm.rules import Rule
-from streamgmm.statistics import Array, Statistics
+from streamgmm.statistics import Statistics
 
 from .batch import BatchResult, Callback
 from .rows import Rows
@@ -66,9 +66,9 @@ def fit_passes(
     while n_iter < max_iter and not converged:
         total = weight = 0.0
         for X, weights in rows.shuffled(random_state):
-            learner, log_likelihood, batch_weight, _ = learner.learn(X, weights, n_threads=n_threads)
-            total += float(log_likelihood.sum())
-            weight += float(batch_weight.sum())
+            learner, info = learner.learn(X, weights, n_threads=n_threads)
+            total += float(info.log_likelihood.sum())
+            weight += float(info.weight.sum())
         n_iter += 1
         lower_bounds.append(total / weight)
         change, before = lower_bounds[-1] - before, lower_bounds[-1]

@@ -240,15 +240,11 @@ class Learner:
             raise self.rule.stopped(int(info["outcome"].min()), state)
         return replace(self, parameters=parameters, state=state), info
 
-    def _learn_large(
-        self, X: Any, weights: Array, step: float, n_threads: int | None
-    ) -> tuple[Learner, Any]:
+    def _learn_large(self, X: Any, weights: Array, step: float, n_threads: int | None) -> tuple[Learner, Any]:
         """Sum a mini-batch with threads, then update."""
         sums = sum_rows(self._current, X, weights, n_threads=n_threads)
         rows = (kernel_rows(X), weights) if self.rule.looks_at_rows else None
-        parameters, state, outcome = self.rule.apply(
-            sums, step, self.parameters, self.state, self.kind, rows
-        )
+        parameters, state, outcome = self.rule.apply(sums, step, self.parameters, self.state, self.kind, rows)
         info = np.array([(sums.weight, sums.log_likelihood, outcome)], dtype=INFO)
         return replace(self, parameters=parameters, state=state), info
 

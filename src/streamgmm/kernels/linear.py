@@ -15,7 +15,7 @@ LEAST, _MOST = 1e-200, 1e200
 
 @inlined
 def least_pivot(diagonal, floor):
-    """Return the least pivot that is none of rounding: of a matrix with this entry, of which floor was added."""
+    """Return the least pivot that is none of rounding, of a matrix with this diagonal entry and floor."""
     return max(max(floor, _ROUNDING * diagonal), LEAST)
 
 
@@ -29,23 +29,23 @@ def reduce_entry(k, a, b, value, scale):
 
 @inlined
 def finish_row(k, a, diagonal, floor, scale):
-    """Finish row a of scale[k]; return whether its pivot is above the least, and no more than rounding was lost.
+    """Finish row a of scale[k]; return whether the row is one of a definite matrix, of which nothing was lost.
 
-    A pivot that is not can only be rounding, if the matrix is one of rows: the least value takes its place.
+    What is not can only be rounding, if the matrix is one of rows: an entry that explains far more than the
+    whole variance, over a pivot that was replaced, becomes zero, and a pivot below the least becomes that.
     """
     pivot = diagonal
-    definite = True
+    whole = True
     for b in range(a):
         value = scale[k, a, b]
         explained = value * value * scale[k, b, b]
-        # far more than the whole variance can only be rounding, over a pivot that was replaced
-        usable = explained <= 2.0 * diagonal
-        scale[k, a, b] = value * scale[k, b, b] if usable else 0.0
-        pivot -= explained if usable else 0.0
-        definite = definite and usable
+        possible = explained <= 2.0 * diagonal
+        whole = whole and possible
+        scale[k, a, b] = value * scale[k, b, b] if possible else 0.0
+        pivot -= explained if possible else 0.0
     least = least_pivot(diagonal, floor)
     scale[k, a, a] = 1.0 / (pivot if pivot > least else least)
-    return definite and least < pivot < _MOST
+    return whole and least < pivot < _MOST
 
 
 @inlined

@@ -64,16 +64,18 @@ def blend_weights(step, batch, memory):
     window = memory.counters.window
     memory.counters.window = 1.0 / (keep * keep / window + step * step / batch.weight)
     share = step / batch.weight
-    for k in range(batch.nk.size):
-        memory.weights[k] = keep * memory.weights[k] + share * batch.nk[k]
+    nk, weights = batch.nk, memory.weights
+    for k in range(nk.size):
+        weights[k] = keep * weights[k] + share * nk[k]
 
 
 @inlined
 def write_mode(memory, options, weights):
     """Write the weights' posterior mode under the Dirichlet prior."""
+    running, concentration, window = memory.weights, options.concentration, memory.counters.window
     total = 0.0
     for k in range(weights.size):
-        weights[k] = memory.weights[k] + options.concentration[k] / memory.counters.window
+        weights[k] = running[k] + concentration[k] / window
         total += weights[k]
     for k in range(weights.size):
         weights[k] /= total

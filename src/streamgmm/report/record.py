@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamgmm.diagnostics import explain, explain_run
+from streamgmm import rules
+from streamgmm.diagnostics import Finding, explain
+from streamgmm.diagnostics.progress import judged
 from streamgmm.estimators import Trail
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
@@ -77,36 +78,22 @@ class Report:
     @property
     def findings(self) -> tuple[str, ...]:
         """What the diagnostics find wrong with the mixture and with the run, with the features' names."""
-        found = [*_explain(self.mixture, self.summary), *explain_run(self.history)]
-        return tuple(_named(sentence, self.feature_names) for sentence in found)
+        rule = self.settings.get("rule")
+        rule = rules.get(rule) if isinstance(rule, rules.Rule) or rule in rules.names() else None
+        found = [*_explain(self.mixture, self.summary), *judged(self.history, rule, self.mixture)]
+        return tuple(finding.text(self.feature_names) for finding in found)
 
 
-def _explain(mixture: Mixture, summary: Summary) -> list[str]:
+def _explain(mixture: Mixture, summary: Summary) -> list[Finding]:
     """Judge the mixture by the sample, as if it were all rows."""
     sample = summary.sample
     near = mixture.log_prob(sample) > TOO_FAR
     if not near.any():
-        return [
-            "No row has a density under the mixture: the run diverged, or the rows are too far apart for "
-            "float64. Remedy: standardize the rows, or a smaller learning rate."
-        ]
+        message = "No row has a density under the mixture: the run diverged, or the rows are too far apart"
+        remedies = ("standardize the rows", "a smaller learning rate")
+        return [Finding("strange", f"{message} for float64.", {}, remedies)]
     statistics = e_step(mixture, sample[near])
     return explain(mixture, statistics.scale(summary.n_rows / len(sample)))
-
-
-def _named(sentence: str, names: Sequence[str]) -> str:
-    """Put names where a sentence of the diagnostics has the features' numbers.
-
-    Examples
-    --------
-    >>> _named("It is flat along features 0 and 2, which has 3 rows.", ["f1", "f2", "feature 1"])
-    "It is flat along 'f1' and 'feature 1', which has 3 rows."
-    """
-
-    def put(match: re.Match[str]) -> str:
-        return match[1] + re.sub(r"\d+", lambda number: repr(names[int(number[0])]), match[2])
-
-    return re.sub(r"(\balong (?:a combination of )?)features? (\d+(?:, \d+)*(?: and \d+)?)", put, sentence)
 
 
 def separating(mixture: Mixture, n_features: int) -> list[int]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sklearn.base import clone
 
+from streamgmm.diagnostics.finding import told
 from streamgmm.estimators import OnlineGaussianMixture
 from streamgmm.persistence import require_replaceable, write_whole
 from streamgmm.plots._inputs import names_of
@@ -143,7 +144,7 @@ def write_report(
         model.history_rows_,
         model.lower_bound_,
         {name: value for name, value in model.get_params().items() if value is not None},
-        tuple(dict.fromkeys(str(warning.message) for warning in raised)),
+        tuple(dict.fromkeys(told(warning.message, names) for warning in raised)),
     )
     write(report, path)
     return model

@@ -222,9 +222,7 @@ class Rule(ABC):
             raise self.stopped(outcome, state)
         return model, state, outcome
 
-    def carry(
-        self, state: RuleState, old: Mixture, new: Mixture, index: Sequence[int] | Array
-    ) -> RuleState:
+    def carry(self, state: RuleState, old: Mixture, new: Mixture, index: Sequence[int] | Array) -> RuleState:
         """Return the state that goes on with other components: time, averages and counters are kept.
 
         Parameters

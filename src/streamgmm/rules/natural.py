@@ -27,7 +27,6 @@ from streamgmm.statistics import Array, Statistics
 from ._base import Descent, Rule
 from .schedules import PowerDecay, Schedule, require_schedule, shared
 
-
 COUNTERS = np.dtype([("window", "f8"), ("pending", "f8"), ("share", "f8")])
 SCRATCH = 3
 _LARGEST = 1.0  # of h |z|^2: one row widens a component e-fold at most

@@ -18,7 +18,6 @@ from ._base import Descent, Rule
 from .schedules import PowerDecay, Schedule, require_schedule, shared
 
 
-@update.of(Moments)
 def blend_and_refit(batch, step, model, memory, scratch, tools, options):
     """Blend a mini-batch into the running moments, and refit the mixture to those."""
     outcome = fate(batch, model)
@@ -26,6 +25,9 @@ def blend_and_refit(batch, step, model, memory, scratch, tools, options):
         blend_weights(step, batch, memory)
         refit(step / batch.weight, batch, model, memory, scratch, options)
     return outcome
+
+
+update.of(Moments)(blend_and_refit)
 
 
 class OnlineEM(Rule):

@@ -119,8 +119,9 @@ def write_offset(k, weight, model):
 @family.total_scatter.of(DiagonalForm)
 def total_scatter(batch, model):
     """Add up."""
+    s2 = batch.s2
     total = 0.0
-    for k in range(batch.nk.size):
-        for a in range(batch.s1.shape[1]):
-            total += batch.s2[k, a, 0]
+    for k in range(s2.shape[0]):
+        for a in range(s2.shape[1]):
+            total += s2[k, a, 0]
     return total

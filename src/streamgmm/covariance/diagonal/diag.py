@@ -17,9 +17,6 @@ class Diag(Diagonal):
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         return (n_components, n_features)
 
-    def n_parameters(self, n_components: int, n_features: int) -> int:
-        return n_components * n_features
-
     def from_variances(self, variances: Array) -> Array:
         return np.sqrt(variances)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from .._base import Array, CovarianceType, log_normal
@@ -11,8 +13,12 @@ from .density import DiagonalForm
 class Diagonal(CovarianceType):
     """Variances; the type says whether features share one."""
 
+    has_matrices = False
     form = DiagonalForm
     requirement = "positive"
+
+    def n_parameters(self, n_components: int, n_features: int) -> int:
+        return prod(self.shape(n_components, n_features))
 
     def rows_needed(self, n_features: int) -> int:
         return 2
@@ -38,9 +44,6 @@ class Diagonal(CovarianceType):
     def from_precisions_cholesky(self, root: Array) -> Array:
         return 1.0 / root
 
-    def precisions(self, root: Array) -> Array:
-        return np.square(root)
-
     def from_precisions(self, precisions: Array, name: str = "precisions") -> Array:
         return 1.0 / self.factor(precisions, name)
 
@@ -51,9 +54,6 @@ class Diagonal(CovarianceType):
         self, rng: np.random.Generator, n_components: int, n_features: int, low: float, high: float
     ) -> Array:
         return rng.uniform(low, high, self.shape(n_components, n_features))
-
-    def free(self, values: Array) -> Array:
-        return values.ravel()
 
     def information(self, factor: Array, weights: Array, n_features: int) -> Array:
         share = 2.0 * n_features * len(weights) / factor.size  # of features that have the parameter in common
@@ -67,9 +67,6 @@ class Diagonal(CovarianceType):
 
     def dense(self, factor: Array, n_components: int, n_features: int) -> Array:
         return np.square(self.spread(factor, n_components, n_features)) * np.eye(n_features)
-
-    def standard_deviations(self, factor: Array, n_components: int, n_features: int) -> Array:
-        return self.spread(factor, n_components, n_features)[:, :, 0]
 
     def axis_lengths(self, factor: Array, n_components: int, n_features: int) -> Array:
         return self.standard_deviations(factor, n_components, n_features)

@@ -17,9 +17,6 @@ class Spherical(Diagonal):
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         return (n_components,)
 
-    def n_parameters(self, n_components: int, n_features: int) -> int:
-        return n_components
-
     def pool_size(self, n_components: int, n_features: int) -> int:
         return n_features
 

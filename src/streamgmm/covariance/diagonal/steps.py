@@ -14,38 +14,42 @@ _E_SQUARED = 7.38905609893065
 @family.refit.of(DiagonalForm)
 def refit(share, batch, model, memory, scratch, options):
     """Refit the components that the mini-batch touched, or all with a prior."""
-    means, scale, variances = model.means, model.scale, memory.covariances
-    n_components, n_features = means.shape
+    nk, s1, s2 = batch.nk, batch.s1, batch.s2
+    means, scale = model.means, model.scale
+    running, variances = memory.means, memory.covariances
+    prior_mean, prior_scatter, floor = options.mean, options.scatter, options.floor
     has_prior, is_pooled = options.flags.has_prior, options.flags.is_pooled
+    window, least = memory.counters.window, NEGLIGIBLE * batch.weight
+    n_components, n_features = means.shape
     for k in range(n_components):
         c = share / memory.weights[k]
-        h = c * batch.nk[k]
-        touched = batch.nk[k] > NEGLIGIBLE * batch.weight
+        h = c * nk[k]
+        touched = nk[k] > least
         if not (touched or has_prior):
             continue
         mean_count = options.mean_count[k]
-        n = memory.counters.window * memory.weights[k]
+        n = window * memory.weights[k]
         weigh = n / (mean_count + n)
         count = n + options.covariance_count[k] if has_prior else 1.0
         total = 0.0
         for a in range(n_features):
             if touched:
-                shift = means[k, a] - memory.means[k, a]
-                first = c * (batch.s1[k, a] + batch.nk[k] * shift)
-                second = c * (batch.s2[k, a, 0] + shift * (2.0 * batch.s1[k, a] + batch.nk[k] * shift))
+                shift = means[k, a] - running[k, a]
+                first = c * (s1[k, a] + nk[k] * shift)
+                second = c * (s2[k, a, 0] + shift * (2.0 * s1[k, a] + nk[k] * shift))
                 variances[k, a, 0] = (1.0 - h) * variances[k, a, 0] + (second - first * first)
-                memory.means[k, a] += first
-                means[k, a] = memory.means[k, a]
+                running[k, a] += first
+                means[k, a] = running[k, a]
             value = variances[k, a, 0]
             if has_prior:
-                shift = memory.means[k, a] - options.mean[k, a]
-                means[k, a] = options.mean[k, a] + weigh * shift
-                value = n * value + options.scatter[k, a, 0] + mean_count * weigh * shift * shift
+                shift = running[k, a] - prior_mean[k, a]
+                means[k, a] = prior_mean[k, a] + weigh * shift
+                value = n * value + prior_scatter[k, a, 0] + mean_count * weigh * shift * shift
             total += value
-            value = value / count + options.floor[a]
+            value = value / count + floor[a]
             scale[k, a, 0] = 1.0 / (value if value > LEAST else LEAST)
         if is_pooled:
-            total = total / (n_features * count) + options.floor[0]
+            total = total / (n_features * count) + floor[0]
             for a in range(n_features):
                 scale[k, a, 0] = 1.0 / (total if total > LEAST else LEAST)
     if has_prior:

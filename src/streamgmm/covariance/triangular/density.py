@@ -236,8 +236,9 @@ def write_offset(k, weight, model):
 @family.total_scatter.of(TriangularForm)
 def total_scatter(batch, model):
     """Add up."""
+    s2 = batch.s2
     total = 0.0
-    for k in range(batch.nk.size):
-        for a in range(batch.s1.shape[1]):
-            total += batch.s2[k, a, a]
+    for k in range(s2.shape[0]):
+        for a in range(s2.shape[1]):
+            total += s2[k, a, a]
     return total

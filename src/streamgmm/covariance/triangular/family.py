@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from .._base import Array, CovarianceType, log_normal
@@ -12,8 +14,12 @@ from .roots import cholesky, inverse_transposed, join, lower_root, solve_lower, 
 class Triangular(CovarianceType):
     """Covariance matrices; the type says whether components share one."""
 
+    has_matrices = True
     form = TriangularForm
     requirement = "symmetric, positive-definite"
+
+    def n_parameters(self, n_components: int, n_features: int) -> int:
+        return prod(self.shape(n_components, n_features)[:-1]) * (n_features + 1) // 2
 
     def rows_needed(self, n_features: int) -> int:
         return n_features + 1
@@ -39,9 +45,6 @@ class Triangular(CovarianceType):
 
     def from_precisions_cholesky(self, root: Array) -> Array:
         return np.ascontiguousarray(solve_lower(np.swapaxes(root, -1, -2), np.eye(root.shape[-1])))
-
-    def precisions(self, root: Array) -> Array:
-        return root @ np.swapaxes(root, -1, -2)
 
     def from_precisions(self, precisions: Array, name: str = "precisions") -> Array:
         symmetric = 0.5 * (precisions + np.swapaxes(precisions, -1, -2))
@@ -77,12 +80,6 @@ class Triangular(CovarianceType):
 
     def roots(self, factor: Array, n_components: int, n_features: int) -> Array:
         return self.spread(factor, n_components, n_features)
-
-    def dense(self, factor: Array, n_components: int, n_features: int) -> Array:
-        return Triangular.covariances(self, self.spread(factor, n_components, n_features))
-
-    def standard_deviations(self, factor: Array, n_components: int, n_features: int) -> Array:
-        return np.asarray(np.hypot.reduce(self.spread(factor, n_components, n_features), axis=2))
 
     def axis_lengths(self, factor: Array, n_components: int, n_features: int) -> Array:
         return np.asarray(np.linalg.svd(self.spread(factor, n_components, n_features), compute_uv=False))
@@ -142,7 +139,7 @@ class Triangular(CovarianceType):
         return split(self.spread(factor, n_components, n_features))
 
     def scatter(self, scale: Array) -> Array:
-        return np.ascontiguousarray(Triangular.covariances(self, join(scale)))
+        return np.ascontiguousarray(self.covariances(join(scale)))
 
     def log_det(self, scale: Array) -> Array:
         return -np.log(np.diagonal(scale, axis1=1, axis2=2)).sum(axis=1)

@@ -16,9 +16,6 @@ class Full(Triangular):
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         return (n_components, n_features, n_features)
 
-    def n_parameters(self, n_components: int, n_features: int) -> int:
-        return n_components * n_features * (n_features + 1) // 2
-
     def spread(self, factor: Array, n_components: int, n_features: int) -> Array:
         return factor.copy()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streamgmm.kernels import family, linear
-from streamgmm.kernels._jit import inlined
+from streamgmm.kernels._jit import exact_kernel, inlined
 from streamgmm.kernels.m_step import NEGLIGIBLE, write_mode
 
 from .density import TriangularForm, write_offset
@@ -11,13 +11,12 @@ from .steps import shift_moments
 
 
 @inlined
-def blend_and_factor(k, c, batch, covariances, floor, scale):
+def blend_and_factor(k, c, nk, s1, s2, covariances, floor, scale):
     """Blend moments into covariances[k], in place, and factor it, plus the floor, into scale[k].
 
     Blending and factoring share their loops because the compiler makes SIMD loops of the short rows
     otherwise, whose start costs more than the rows.
     """
-    nk, s1, s2 = batch.nk, batch.s1, batch.s2
     keep = 1.0 - c * nk[k]
     for a in range(scale.shape[1]):
         first = c * s1[k, a]
@@ -30,9 +29,8 @@ def blend_and_factor(k, c, batch, covariances, floor, scale):
 
 
 @inlined
-def _blend(k, c, batch, covariances):
+def _blend(k, c, nk, s1, s2, covariances):
     """Blend moments about the running mean into component k's running covariance."""
-    nk, s1, s2 = batch.nk, batch.s1, batch.s2
     keep = 1.0 - c * nk[k]
     for a in range(s1.shape[1]):
         first = c * s1[k, a]
@@ -60,57 +58,55 @@ def refit(share, batch, model, memory, scratch, options):
     if options.flags.has_prior or options.flags.is_pooled:
         _refit_all(share, batch, model, memory, scratch, options)
         return
-    for k in range(batch.nk.size):
-        c = share / memory.weights[k]
-        if batch.nk[k] > NEGLIGIBLE * batch.weight:
-            blend_and_factor(k, c, batch, memory.covariances, options.floor, model.scale)
+    nk, weights, floor = batch.nk, memory.weights, options.floor
+    least = NEGLIGIBLE * batch.weight
+    for k in range(nk.size):
+        c = share / weights[k]
+        if nk[k] > least:
+            blend_and_factor(k, c, nk, batch.s1, batch.s2, memory.covariances, floor, model.scale)
             _move_mean(k, c, batch.s1, model.means, memory.means)
-        write_offset(k, memory.weights[k], model)
+        write_offset(k, weights[k], model)
 
 
-@inlined
-def _add_prior(k, n, model, memory, scratch, options):
-    """Move a mean to the posterior mode; add the prior's part to the pooled scatter."""
-    weigh = n / (options.mean_count[k] + n)
-    n_features = model.means.shape[1]
-    for a in range(n_features):
-        shift_a = memory.means[k, a] - options.mean[k, a]
-        model.means[k, a] = options.mean[k, a] + weigh * shift_a
-        for b in range(a + 1):
-            shift_b = memory.means[k, b] - options.mean[k, b]
-            added = options.mean_count[k] * weigh * shift_a * shift_b
-            scratch.pooled[0, a, b] += added + options.scatter[k, a, b]
-
-
-@inlined
+@exact_kernel
 def _refit_all(share, batch, model, memory, scratch, options):
-    n_components, n_features = model.means.shape
-    pooled = scratch.pooled
-    has_prior, is_pooled = options.flags.has_prior, options.flags.is_pooled
+    nk, s1, s2 = batch.nk, batch.s1, batch.s2
+    means, scale = model.means, model.scale
+    running, covariances, pooled = memory.means, memory.covariances, scratch.pooled
+    mean_count, prior_mean, prior_scatter = options.mean_count, options.mean, options.scatter
+    floor, has_prior, is_pooled = options.floor, options.flags.has_prior, options.flags.is_pooled
+    window, least = memory.counters.window, NEGLIGIBLE * batch.weight
+    n_components, n_features = means.shape
     _clear(pooled)
     mass = 0.0
     for k in range(n_components):
         c = share / memory.weights[k]
-        if batch.nk[k] > NEGLIGIBLE * batch.weight:
+        if nk[k] > least:
             if has_prior:  # the rows' running mean is not the component's mean: move the moments to it
-                shift_moments(k, batch.nk[k], model.means, batch.s1, batch.s2, memory)
-            _blend(k, c, batch, memory.covariances)
-            _move_mean(k, c, batch.s1, model.means, memory.means)
-        n = memory.counters.window * memory.weights[k]
+                shift_moments(k, nk[k], means, s1, s2, running)
+            _blend(k, c, nk, s1, s2, covariances)
+            _move_mean(k, c, s1, means, running)
+        n = window * memory.weights[k]
         mass += n
         for a in range(n_features):
             for b in range(a + 1):
-                pooled[0, a, b] += n * memory.covariances[k, a, b]
+                pooled[0, a, b] += n * covariances[k, a, b]
         if has_prior:
-            _add_prior(k, n, model, memory, scratch, options)
             mass += options.covariance_count[k]
+            weigh = n / (mean_count[k] + n)
+            for a in range(n_features):
+                shift_a = running[k, a] - prior_mean[k, a]
+                means[k, a] = prior_mean[k, a] + weigh * shift_a
+                for b in range(a + 1):
+                    shift_b = running[k, b] - prior_mean[k, b]
+                    pooled[0, a, b] += mean_count[k] * weigh * shift_a * shift_b + prior_scatter[k, a, b]
         if is_pooled and k < n_components - 1:
             continue
         for a in range(n_features):
             for b in range(a + 1):
                 pooled[0, a, b] /= mass
-            pooled[0, a, a] += options.floor[a]
-        linear.factor(pooled, 0, model.scale, k, options.floor)
+            pooled[0, a, a] += floor[a]
+        linear.factor(pooled, 0, scale, k, floor)
         mass = 0.0
         _clear(pooled)
     if has_prior:
@@ -119,5 +115,5 @@ def _refit_all(share, batch, model, memory, scratch, options):
         if is_pooled:
             for a in range(n_features):
                 for b in range(n_features):
-                    model.scale[k, a, b] = model.scale[n_components - 1, a, b]
+                    scale[k, a, b] = scale[n_components - 1, a, b]
         write_offset(k, scratch.weights[k] if has_prior else memory.weights[k], model)

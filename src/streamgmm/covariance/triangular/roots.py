@@ -42,7 +42,7 @@ def inverse_transposed(root: Array) -> Array:
 
 
 def split(factor: Array) -> Array:
-    """Return the kernels' form of Cholesky factors (n, n_features, n_features), see `kernels.triangular`."""
+    """Return the kernels' form of Cholesky factors (n, n_features, n_features), see `density`."""
     diagonal = np.diagonal(factor, axis1=1, axis2=2)
     scale = np.array(factor / diagonal[:, np.newaxis, :], dtype=np.float64)
     index = np.arange(factor.shape[1])

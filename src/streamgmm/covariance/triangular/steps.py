@@ -12,47 +12,49 @@ _E_SQUARED = 7.38905609893065
 
 
 @inlined
-def shift_moments(k, n, origin, s1, s2, model):
-    """Move s1[k] and s2[k] of n rows about origin[k] to model.means[k]."""
+def shift_moments(k, n, origin, s1, s2, means):
+    """Move s1[k] and s2[k] of n rows about origin[k] to means[k]."""
     for a in range(s1.shape[1]):
-        shift_a = origin[k, a] - model.means[k, a]
+        shift_a = origin[k, a] - means[k, a]
         for b in range(a + 1):
-            shift_b = origin[k, b] - model.means[k, b]
+            shift_b = origin[k, b] - means[k, b]
             s2[k, a, b] += s1[k, a] * shift_b + s1[k, b] * shift_a + n * shift_a * shift_b
     for a in range(s1.shape[1]):
-        s1[k, a] += n * (origin[k, a] - model.means[k, a])
+        s1[k, a] += n * (origin[k, a] - means[k, a])
 
 
 @family.recenter.of(TriangularForm)
 def recenter(k, n, origin, s1, s2, model):
     """See `shift_moments`."""
-    shift_moments(k, n, origin, s1, s2, model)
+    shift_moments(k, n, origin, s1, s2, model.means)
 
 
 @family.regularize.of(TriangularForm)
 def regularize(k, share, debt, batch, model, options):
     """Add what is above and on the diagonal apart."""
-    s1, s2 = batch.s1, batch.s2
+    s1, s2, means = batch.s1, batch.s2, model.means
+    floor, prior_mean, prior_scatter = options.floor, options.mean, options.scatter
     has_prior = options.flags.has_prior
+    count = share * options.mean_count[k]
     for a in range(s1.shape[1]):
-        s2[k, a, a] += debt * options.floor[a]
+        s2[k, a, a] += debt * floor[a]
         if has_prior:
-            count = share * options.mean_count[k]
-            shift_a = options.mean[k, a] - model.means[k, a]
+            shift_a = prior_mean[k, a] - means[k, a]
             s1[k, a] += count * shift_a
             for b in range(a + 1):
-                shift_b = options.mean[k, b] - model.means[k, b]
-                s2[k, a, b] += count * shift_a * shift_b + share * options.scatter[k, a, b]
+                shift_b = prior_mean[k, b] - means[k, b]
+                s2[k, a, b] += count * shift_a * shift_b + share * prior_scatter[k, a, b]
     return share * options.covariance_count[k]
 
 
 @family.is_rank_one.of(TriangularForm)
 def is_rank_one(batch, model):
     """Ask Cauchy and Schwarz."""
-    for k in range(batch.nk.size):
-        for a in range(batch.s1.shape[1]):
-            square = batch.s1[k, a] * batch.s1[k, a]
-            if batch.nk[k] * batch.s2[k, a, a] - square > _RANK_ONE * square:
+    nk, s1, s2 = batch.nk, batch.s1, batch.s2
+    for k in range(nk.size):
+        for a in range(s1.shape[1]):
+            square = s1[k, a] * s1[k, a]
+            if nk[k] * s2[k, a, a] - square > _RANK_ONE * square:
                 return False
     return True
 
@@ -60,10 +62,10 @@ def is_rank_one(batch, model):
 @family.is_near.of(TriangularForm)
 def is_near(k, with_factor, model, means, scale, scratch, j):
     """Compare L^-1 (new mean - mean), then pivots and variances."""
-    old = model.scale
+    old, old_means = model.scale, model.means
     n_features = means.shape[1]
     for a in range(n_features):
-        value = means[k, a] - model.means[k, a]
+        value = means[k, a] - old_means[k, a]
         for b in range(a):
             value -= old[k, a, b] * scratch[j, 0, b]
         scratch[j, 0, a] = value

@@ -21,9 +21,6 @@ class Tied(Triangular):
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         return (n_features, n_features)
 
-    def n_parameters(self, n_components: int, n_features: int) -> int:
-        return n_features * (n_features + 1) // 2
-
     def pool_size(self, n_components: int, n_features: int) -> int:
         return n_components
 

@@ -18,7 +18,8 @@ from .. import transforms
 from .._base import Descent, Rule, RuleState
 from ..schedules import Constant, PowerDecay, Schedule
 from ..transforms import Transform
-from . import ascent, guard as guards, mixing
+from . import guard as guards
+from . import mixing
 from ._memory import COUNTERS, SETTINGS, Ascent, Room, Tools
 
 _GUARDS = {
