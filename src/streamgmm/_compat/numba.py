@@ -6,13 +6,13 @@ from typing import Any
 
 from numba import types
 from numba.core import cgutils
-from numba.experimental.function_type import _get_wrapper_address
+from numba.experimental.function_type import _get_jit_address
 from numba.extending import intrinsic
 
 
 def jit_address(function: Any, signature: Any) -> int:
-    """Return the address of a compiled function, as C calls it."""
-    return int(_get_wrapper_address(function, signature))
+    """Return the address of a compiled function, as compiled code calls it."""
+    return int(_get_jit_address(function, signature))
 
 
 def function_reader(signature: Any) -> Any:
@@ -25,7 +25,7 @@ def function_reader(signature: Any) -> Any:
             function = cgutils.create_struct_proxy(kind)(context, builder)
             pointer = builder.inttoptr(arguments[0], context.get_value_type(types.voidptr))
             nowhere = builder.inttoptr(context.get_constant(types.intp, 0), pointer.type)
-            function.c_addr, function.jit_addr, function.py_addr = pointer, nowhere, nowhere
+            function.c_addr, function.jit_addr, function.py_addr = nowhere, pointer, nowhere
             return function._getvalue()
 
         return kind(types.intp), codegen

@@ -6,8 +6,6 @@ from numba import types
 
 from ._jit import at_address, exact_kernel, integer, matrix, real, vector
 
-WIDTH = 12  # numbers that a transform may have as settings
-
 # (settings, time, n_weights, n_means, n_features, change, memory): changes ``change`` (n_theta,), in place.
 # ``memory`` (n_slots, n_theta) is what it remembers; time counts from 1; n_features is the size of the
 # triangles in which theta holds covariances, 0 where it holds none.

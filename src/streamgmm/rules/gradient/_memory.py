@@ -58,7 +58,7 @@ class Tools(NamedTuple):
         size of the triangles there, 0 if there are none.
     direction, retract, project : int
     transforms : (n_transforms,)
-    numbers : (n_transforms, WIDTH)
+    numbers : (n_transforms, most settings)
         The transforms' settings.
     ends : (n_transforms + 1,)
         The slots of transform i are ends[i] ... ends[i + 1].
