@@ -16,7 +16,7 @@ import numpy as np
 from compare import mixture_of
 from streamgmm import Mixture, OnlineGaussianMixture, diagnostics, parameterizations, rules
 from streamgmm.fit.batch import fit_em
-from streamgmm.fit.initialize import initialize
+from streamgmm.fit.start import initialize
 from streamgmm.fit.stream import Learner
 from streamgmm.priors import options
 from streamgmm.rules import GradientAscent

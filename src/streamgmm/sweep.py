@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 CHUNK = 65536
 TOO_FAR = -1e299  # log densities of rows whose squared distance overflows are below
+_LARGEST_SUM = 1e300  # of squares; what is added and subtracted on the way is not much larger
+_LIGHTEST, _HEAVIEST = 1e-280, 1e100  # sums of weights
 _MAX_SPANS = 64
 _NO_WEIGHTS = np.empty(0)
 
@@ -64,11 +66,7 @@ def e_step(
     array([1., 1.])
     """
     X = as_rows(X, mixture.n_features)
-    statistics = sum_rows(mixture, X, as_weights(sample_weight, len(X)), n_threads=n_threads)
-    if not np.isfinite(statistics.log_likelihood):
-        require_finite(X)
-        raise ValueError("rows of `X` are too far from every component: their squares overflow")
-    return statistics
+    return require_sums(sum_rows(mixture, X, as_weights(sample_weight, len(X)), n_threads=n_threads), X)
 
 
 def sum_rows(mixture: Mixture, X: Any, weights: Array, *, n_threads: int | None = None) -> Statistics:
@@ -93,6 +91,14 @@ def sum_rows(mixture: Mixture, X: Any, weights: Array, *, n_threads: int | None 
         total = Batch(*(whole + added for whole, added in zip(total, part, strict=True)))
     s2 = mixture.kind.public_moments(total.s2)
     return Statistics(total.weight, total.log_likelihood, total.nk, total.s1, s2, mixture.means)
+
+
+def require_sums(statistics: Statistics, X: Any) -> Statistics:
+    """Return what `sum_rows` made of rows, or raise ValueError if it is not finite."""
+    if not np.isfinite(statistics.log_likelihood):
+        require_finite(X)
+        raise ValueError("rows of `X` are too far from every component: their squares overflow")
+    return statistics
 
 
 def densities(
@@ -155,6 +161,23 @@ def require_finite(X: Any) -> None:
             raise ValueError(
                 f"`X` must be finite, got {X[begin + row, column]} in row {begin + row}, column {column}"
             )
+
+
+def require_learnable(X: Any, weights: Array) -> None:
+    """Raise ValueError if rows are so large, or weigh so much, that sums of their squares overflow."""
+    with np.errstate(over="ignore"):
+        total = float(weights.sum()) if len(weights) else float(len(X))
+    if total > _HEAVIEST or 0.0 < total < _LIGHTEST:
+        raise ValueError(
+            f"`sample_weight` must have a sum between {_LIGHTEST:g} and {_HEAVIEST:g}, got {total:g}: rescale"
+        )
+    size = max(float(X.max()), -float(X.min())) if len(X) else 0.0
+    if size * size * total > _LARGEST_SUM:
+        row, column = (int(index) for index in np.unravel_index(np.argmax(np.abs(X)), X.shape))
+        raise ValueError(
+            f"`X` must hold numbers whose squares can be summed up, got {X[row, column]:g} in row {row}, "
+            f"column {column}: too large to be squared; rescale"
+        )
 
 
 def kernel_rows(X: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from streamgmm import priors, rules, sweep
-from streamgmm.fit.stream import Learner
+from streamgmm.fit.stream import Info, Learner
 from streamgmm.mixture import Mixture
 from streamgmm.rules import Rule
 from streamgmm.statistics import Array, Statistics
@@ -125,20 +125,22 @@ def trace(
     options = priors.options(kind, mixture.n_components, mixture.n_features)
     learner = Learner.start(rule, mixture, n_rows=n_rows, batch_size=batch_size, options=options)
     batch_size = learner.state.batch_size
-    learners, parts, failure = [learner], [np.empty((2, 0))], None
+    learners, parts, failure = [learner], [], None
     for begin, end in pairwise(_marks(-(-len(X) // batch_size), n_snapshots)):
-        learner, learned, failure = _learn(learner, X, weights, begin, end)
-        parts.append(learned)
+        learner, happened, failure = _learn(learner, X, weights, begin, end)
+        parts.extend(happened)
         learners.append(learner)
         if failure is not None:
             break
-    log_likelihood, weight = np.concatenate(parts, axis=1)
+    info = Info.join(parts)
     with np.errstate(all="ignore"):  # a run that diverged is worth looking at too
         mixtures = (mixture, *(learner.mixture for learner in learners[1:]))
         statistics = _statistics(mixtures[-1], X, weights)
     rows = np.array([learner.state.t * batch_size for learner in learners])
-    refused = learner.state.n_refused
-    return Run(rule, batch_size, rows, mixtures, log_likelihood, weight, statistics, refused, failure)
+    refused = int(info.refused.sum())
+    return Run(
+        rule, batch_size, rows, mixtures, info.log_likelihood, info.weight, statistics, refused, failure
+    )
 
 
 def _marks(n_batches: int, n_snapshots: int) -> list[int]:
@@ -149,27 +151,24 @@ def _marks(n_batches: int, n_snapshots: int) -> list[int]:
 
 def _learn(
     learner: Learner, X: Any, weights: Array, begin: int, end: int
-) -> tuple[Learner, Array, str | None]:
-    """Learn mini-batches begin to end, or those before the one that fails.
-
-    Returns the learner, their log-likelihoods and weights (2, n_learned), and the failure.
-    """
+) -> tuple[Learner, list[Info], str | None]:
+    """Learn mini-batches begin to end, or those before the one that fails; return also the failure."""
     size = learner.state.batch_size
-    parts = [np.empty((2, 0))]
+    parts = []
     failure = None
     while begin < end:
         rows = slice(begin * size, end * size)
         try:
-            learner, log_likelihood, weight, _ = learner.learn(X[rows], weights[rows])
+            learner, info = learner.learn(X[rows], weights[rows])
         except np.linalg.LinAlgError as error:
             failure = str(error)
             end = (begin + end) // 2  # a learner is never changed in place: try the first half again
             continue
-        parts.append(np.stack([log_likelihood, weight]))
+        parts.append(info)
         if failure is None:
             break
         begin, end = end, end + (end - begin)
-    return learner, np.concatenate(parts, axis=1), failure
+    return learner, parts, failure
 
 
 def _statistics(mixture: Mixture, X: Any, weights: Array) -> Statistics:

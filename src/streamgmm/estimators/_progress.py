@@ -26,7 +26,7 @@ class Progress:
     rule: Rule
     batch_size: int
     n_threads: int | None
-    start_rows: int
+    parameters: dict[str, Any]
     stage: WarmUp | Learner
     history: History
     n_rows: int
@@ -46,16 +46,15 @@ class Progress:
         stage, history, em = self.stage, self.history, self.em
         n_rows = self.n_rows + len(X)
         if isinstance(stage, WarmUp):
-            room = self.start_rows - len(stage.X)
-            stage = stage.add(np.array(X[:room], dtype=np.float64), weights[:room])
-            X, weights = X[room:], weights[room:]
-            if len(stage.X) < self.start_rows:
+            stage, taken = stage.add(X, weights)
+            X, weights = X[taken:], weights[taken:]
+            if not stage.is_complete:
                 return replace(self, stage=stage, n_rows=n_rows)
             em = stage.result
             stage = Learner.start(
                 self.rule,
                 em.mixture,
-                n_rows=float(stage.weights.sum()) if len(stage.weights) else len(stage.X),
+                n_rows=stage.total,
                 batch_size=self.batch_size,
                 options=stage.options,
                 statistics=stage.statistics,
@@ -69,7 +68,7 @@ class Progress:
                     f"{refused} mini-batches were passed over: they hold rows so far from every component "
                     "that their squares overflow",
                     UserWarning,
-                    stacklevel=4,
+                    stacklevel=5,
                 )
         given = None if len(X) else self.given
         return replace(self, stage=stage, history=history, n_rows=n_rows, em=em, given=given)
@@ -88,7 +87,10 @@ class Progress:
         """Mean log-likelihood of a row lately."""
         if self.history.n_batches == 0:
             return self.start.lower_bounds[-1]
-        recent = slice(-max(1, len(self.history.weight) // 10), None)
+        weighed = np.flatnonzero(self.history.weight)
+        if not len(weighed):
+            return self.start.lower_bounds[-1]
+        recent = weighed[-max(1, len(weighed) // 10) :]
         return float(self.history.log_likelihood[recent].sum() / self.history.weight[recent].sum())
 
     @property

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from streamgmm.fit.rows import DTYPES, Rows, rows_of
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 from streamgmm.sweep import as_weights
 
-from ._out_of_core import batches_of
+# Beside the estimators, not in them: a lock is no state to pickle, to clone or to put back.
+_LOCKS: WeakKeyDictionary[BaseEstimator, Any] = WeakKeyDictionary()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_LOCKS.clear)  # whoever held one is not there
 
-_DTYPES = (np.float64, np.float32)
 Labels = np.ndarray[Any, np.dtype[np.intp]]
 
 
 class ReadingMixin(DensityMixin, BaseEstimator):
-    """Scores, labels and criteria of an estimator that knows its mixture.
+    """Scores, labels and criteria of an estimator that knows its mixture, and how rows come into it.
 
     ``X`` may be whatever `fit` takes; what comes in batches is read once.
     """
@@ -79,6 +87,7 @@ class ReadingMixin(DensityMixin, BaseEstimator):
         mixture = self.to_mixture()
         names = SklearnGaussianMixture().get_params()
         params = {name: value for name, value in self.get_params(deep=False).items() if name in names}
+        params |= {"n_components": mixture.n_components, "covariance_type": mixture.covariance_type}
         if params.get("reg_covar", 0.0) is None:
             del params["reg_covar"]
         model = SklearnGaussianMixture(**params)
@@ -98,10 +107,45 @@ class ReadingMixin(DensityMixin, BaseEstimator):
     def _read(self, X: Any, work: Callable[[Any], Any]) -> Any:
         """Return the results of work on the rows, joined."""
         check_is_fitted(self)
-        found = batches_of(X)
-        if found is None:
-            return work(validate_data(self, X, dtype=_DTYPES, reset=False))
-        return np.concatenate([work(np.asarray(rows)) for rows in found[0]()])
+        done = [work(rows) for rows, _ in self._rows(X).parts()]
+        return done[0] if len(done) == 1 else np.concatenate(done)
+
+    def _rows(
+        self, X: Any, sample_weight: Any = None, *, reset: bool = False, at_least: int = 1, **settings: Any
+    ) -> Rows:
+        """Return rows, checked as `rows_of` does; ``reset`` lets them say what the columns are."""
+        check = partial(validate_data, self, dtype=DTYPES, reset=reset, ensure_min_samples=at_least)
+        names = None if reset else getattr(self, "feature_names_in_", None)
+        expected = None if names is None else tuple(names)
+        return rows_of(X, sample_weight, check=check, expected=expected, **settings)
+
+    def _take_columns(self, rows: Rows) -> None:
+        """Remember the columns of rows, as scikit-learn does those of arrays."""
+        self.n_features_in_ = rows.n_features
+        self.__dict__.pop("feature_names_in_", None)
+        if rows.names is not None:
+            self.feature_names_in_ = np.array(rows.names, dtype=object)
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """Let one thread at a time change the estimator, and put it back as it was if anything fails."""
+        with _LOCKS.setdefault(self, threading.RLock()):
+            before = self.__dict__.copy()
+            try:
+                yield
+            except BaseException:
+                self.__dict__ = before
+                raise
+
+
+def require_same(values: dict[str, tuple[Any, Any]], remedy: str) -> None:
+    """Raise ValueError where what a model was fitted with, and what would go on with it, are not the same."""
+    for name, (before, now) in values.items():
+        if not (before is now or np.array_equal(before, now)):
+            raise ValueError(
+                f"`{name}` must be what the model was fitted with, {before!r}, for it to go on, got {now!r}: "
+                f"{remedy}, or set it back"
+            )
 
 
 def attributes_of(mixture: Mixture, dtype: Any = np.float64) -> dict[str, Array]:

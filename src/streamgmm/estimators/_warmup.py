@@ -13,14 +13,16 @@ from sklearn.exceptions import NotFittedError
 from streamgmm import covariance, priors
 from streamgmm.diagnostics import Finding
 from streamgmm.fit.batch import BatchResult, fit_em
-from streamgmm.fit.initialize import feature_moments, initialize, initialize_cold, typical
+from streamgmm.fit.start import Given, deviations_of, feature_moments, initialize, initialize_cold
 from streamgmm.kernels.records import Options
 from streamgmm.priors import ConjugatePrior
 from streamgmm.statistics import Array, Statistics
-from streamgmm.sweep import e_step
+from streamgmm.sweep import CHUNK, e_step
 
 _TOL = 1e-6
 _MAX_ITER = 500
+_SEVERAL = 10  # distinct rows for each component, where one row comes again and again,
+_PATIENCE = 4  # or so many times as many rows as it would take without it
 
 
 @dataclass(frozen=True)
@@ -30,42 +32,123 @@ class Settings:
     n_components: int
     covariance_type: str
     init_params: str
-    weights_init: Any
-    means_init: Any
-    precisions_init: Any
+    given: Given
     reg_covar: float | None
     prior: str | ConjugatePrior | None
     seed: int
     n_threads: int | None
     cold_start: bool
+    size: int
+    batch_size: int
+
+    @property
+    def n_enough(self) -> int:
+        """Distinct rows to go online with at the first opportunity."""
+        if self.n_components == 1 or self.cold_start:
+            return self.n_components
+        return min(_SEVERAL * self.n_components, self.size)
 
 
 @dataclass(frozen=True, eq=False)
 class WarmUp:
     """Rows kept so far, and, when it is asked for, the mixture fitted to them.
 
-    The fit depends on the rows alone, not on when it was asked for.
+    The fit depends on the rows alone, not on when it was asked for. The first ``size`` rows are kept as they
+    are. If most of them are equal, or too few distinct, more are waited for; from
+    then on distinct rows are kept with their weights and counts, so that a million equal ones need no memory.
     """
 
     settings: Settings
     X: Array
     weights: Array
+    n_rows: int = 0
+    counts: np.ndarray[Any, np.dtype[np.int64]] | None = None
 
-    def add(self, X: Array, weights: Array) -> WarmUp:
-        """Return a warm-up with these rows too."""
-        if len(weights) != len(self.weights) or len(weights):
-            old = self.weights if len(self.weights) else np.ones(len(self.X))
-            new = weights if len(weights) else np.ones(len(X))
-            merged = np.concatenate([old, new])
-        else:
-            merged = weights
-        return replace(self, X=np.concatenate([self.X, X]), weights=merged)
+    def add(self, X: Any, weights: Array) -> tuple[WarmUp, int]:
+        """Return a warm-up with these rows too, as many as it takes to go online, and their number."""
+        taken = min(max(self.settings.size - self.n_rows, 0), len(X))
+        warm_up = self._keep(X[:taken], weights[:taken]) if taken else self
+        while taken < len(X) and not warm_up.is_complete:
+            warm_up, more = warm_up._wait(X[taken : taken + CHUNK], weights[taken : taken + CHUNK])
+            taken += more
+        return warm_up, taken
 
     @property
+    def room(self) -> int:
+        """How many more rows it takes at least."""
+        more = self.settings.size - self.n_rows
+        return more if more > 0 else self.settings.batch_size - self.n_rows % self.settings.batch_size
+
+    @cached_property
+    def is_complete(self) -> bool:
+        """Whether the rows are enough to go online: whole mini-batches, with something for each component."""
+        settings = self.settings
+        if self.n_rows < settings.size or self.n_rows % settings.batch_size:
+            return False
+        waits = (self.counts is not None or self._is_dominated) and self.n_rows < _PATIENCE * settings.size
+        return self.n_distinct >= (settings.n_enough if waits else settings.n_components)
+
+    def _keep(self, X: Any, weights: Array) -> WarmUp:
+        n_rows, X = self.n_rows + len(X), np.asarray(X, dtype=np.float64)
+        if len(weights) or len(self.weights):
+            weights = np.concatenate([_or_ones(self.weights, self.X), _or_ones(weights, X)])
+        return replace(self, X=np.concatenate([self.X, X]), weights=weights, n_rows=n_rows)
+
+    def _wait(self, X: Any, weights: Array) -> tuple[WarmUp, int]:
+        """Take rows until the distinct ones are enough: equal ones are kept as one, with their weight."""
+        settings = self.settings
+        counts = np.ones(len(self.X), dtype=np.int64) if self.counts is None else self.counts
+        rows = np.concatenate([self.X, np.asarray(X, dtype=np.float64)])
+        w = np.concatenate([_or_ones(self.weights, self.X), _or_ones(weights, X)])
+        counts = np.concatenate([counts, np.ones(len(X), dtype=np.int64)])
+        place = np.maximum(np.arange(len(rows)) - len(self.X) + 1, 0)  # rows taken to have this one too
+        used = w > 0
+        rows, w, counts, place = rows[used], w[used], counts[used], place[used]
+        first = np.sort(place[np.unique(rows, axis=0, return_index=True)[1]])
+        wanted = min(
+            _nth(first, settings.n_enough),
+            max(_nth(first, settings.n_components), _PATIENCE * settings.size - self.n_rows),
+        )
+        end = settings.batch_size * np.ceil((self.n_rows + wanted) / settings.batch_size)
+        taken = int(min(max(end - self.n_rows, 1), len(X)))
+        inside = place <= taken
+        distinct, index = np.unique(rows[inside], axis=0, return_inverse=True)
+        index = index.ravel()
+        warm_up = replace(
+            self,
+            X=distinct,
+            weights=np.asarray(np.bincount(index, w[inside], len(distinct)), dtype=np.float64),
+            counts=np.bincount(index, counts[inside], len(distinct)).astype(np.int64),
+            n_rows=self.n_rows + taken,
+        )
+        return warm_up, taken
+
+    @cached_property
     def n_distinct(self) -> int:
         """Number of distinct rows with a positive weight."""
         X = self.X[self.weights > 0] if len(self.weights) else self.X
         return len(np.unique(X, axis=0))
+
+    @property
+    def _is_dominated(self) -> bool:
+        """Whether one row came more often than all others, before any were waited for."""
+        return bool(2 * np.unique(self.X, axis=0, return_counts=True)[1].max() > len(self.X))
+
+    @cached_property
+    def fit_weights(self) -> Array:
+        """Row weights for the fit, empty for ones.
+
+        Where rows had to be waited for because one of them came again and again, as from a sensor that is
+        stuck, and most came once, it counts like the others: no component is to sit on it.
+        """
+        if self.counts is None or self.n_distinct < self.settings.n_enough or np.median(self.counts) > 1:
+            return self.weights
+        return np.minimum(self.weights, np.median(self.weights))
+
+    @property
+    def total(self) -> float:
+        """Weight of the rows in the fit."""
+        return float(self.fit_weights.sum()) if len(self.fit_weights) else float(len(self.X))
 
     @property
     def shortage(self) -> str | None:
@@ -75,7 +158,7 @@ class WarmUp:
             return None
         return (
             f"{n_components} components need at least {n_components} distinct rows of positive weight, "
-            f"got {self.n_distinct} in n_samples={len(self.X)} rows"
+            f"got {self.n_distinct} in n_samples={self.n_rows} rows"
         )
 
     @cached_property
@@ -84,14 +167,14 @@ class WarmUp:
         return self._options(self.settings.prior)
 
     def _options(self, choice: str | ConjugatePrior | None) -> Options:
-        mean, scatter = feature_moments(self.X, self.weights)
-        variances = np.diag(scatter)
-        constant = np.ptp(self.X, axis=0) == 0
-        variances = np.where(constant, typical(np.sqrt(variances[~constant])) ** 2, variances)
+        w = self.fit_weights
+        X, w = (self.X[w > 0], w[w > 0]) if len(w) else (self.X, w)
+        mean, scatter = feature_moments(X, w)
+        variances = np.square(deviations_of(X, scatter))
         settings = self.settings
         floor = 1e-6 * variances if settings.reg_covar is None else np.full(len(mean), settings.reg_covar)
         # too few rows for a covariance matrix of full rank: only their variances are known
-        width = scatter if len(self.X) > len(mean) else np.diag(variances)
+        width = scatter if len(X) > len(mean) else np.diag(variances)
         weak = priors.weak_prior(mean, width, settings.n_components)
         prior = weak if isinstance(choice, str) else choice
         kind = covariance.get(settings.covariance_type)
@@ -116,21 +199,20 @@ class WarmUp:
             return self._cold()
         start = initialize(
             self.X,
-            self.weights,
+            self.fit_weights,
             settings.n_components,
             settings.covariance_type,
             init_params=settings.init_params,
             random_state=np.random.RandomState(settings.seed),
-            weights_init=settings.weights_init,
-            means_init=settings.means_init,
-            precisions_init=settings.precisions_init,
+            given=settings.given,
         )
-        few = len(self.X) < 10 * (self.X.shape[1] + 1) * settings.n_components
+        is_capped = self.fit_weights is not self.weights
+        few = (len(self.X) if is_capped else self.n_rows) < 10 * (self.X.shape[1] + 1) * settings.n_components
         options = self._options("weak") if few and settings.prior is None else self.options
         return fit_em(
             start,
             self.X,
-            self.weights if len(self.weights) else None,
+            self.fit_weights if len(self.fit_weights) else None,
             options=options,
             tol=_TOL,
             max_iter=_MAX_ITER,
@@ -141,26 +223,24 @@ class WarmUp:
         settings = self.settings
         start = initialize_cold(
             self.X,
-            self.weights,
+            self.fit_weights,
             settings.n_components,
             settings.covariance_type,
             random_state=np.random.RandomState(settings.seed),
-            weights_init=settings.weights_init,
-            means_init=settings.means_init,
-            precisions_init=settings.precisions_init,
+            given=settings.given,
         )
-        weights = self.weights if len(self.weights) else None
+        weights = self.fit_weights if len(self.fit_weights) else None
         log_prob = start.log_prob(self.X, n_threads=settings.n_threads)
         return BatchResult(start, False, 0, [float(np.average(log_prob, weights=weights))])
 
     @property
     def statistics(self) -> Statistics:
         """The rows' statistics under the fit."""
-        weights = self.weights if len(self.weights) else None
+        weights = self.fit_weights if len(self.fit_weights) else None
         return e_step(self.result.mixture, self.X, weights, n_threads=self.settings.n_threads)
 
     def _warn(self) -> None:
-        n_rows = len(self.X)
+        n_rows = self.n_rows
         constant = tuple(int(a) for a in np.flatnonzero(np.ptp(self.X, axis=0) == 0))
         if constant and n_rows > 1:
             say = (
@@ -170,7 +250,8 @@ class WarmUp:
             finding = Finding("constant-columns", say, {"rows": n_rows}, features=constant)
             warnings.warn(finding, UserWarning, stacklevel=2)
         if 2 * self.n_distinct <= n_rows and n_rows > 1:
-            rows, counts = np.unique(self.X, axis=0, return_counts=True)
+            rows, index = np.unique(self.X, axis=0, return_inverse=True)
+            counts = np.bincount(index.ravel(), self.counts).astype(np.int64)
             most = int(np.argmax(counts))
             say = (
                 "duplicate rows: only {distinct} of the first {rows} rows are distinct; {row} occurs {times} "
@@ -179,3 +260,12 @@ class WarmUp:
             values = {"row": rows[most].tolist(), "times": int(counts[most])}
             values |= {"distinct": self.n_distinct, "rows": n_rows}
             warnings.warn(Finding("duplicate-rows", say, values), UserWarning, stacklevel=2)
+
+
+def _or_ones(weights: Array, X: Any) -> Array:
+    return weights if len(weights) else np.ones(len(X))
+
+
+def _nth(places: Array, n: int) -> float:
+    """Return the n-th smallest place, infinite if there are not so many."""
+    return float(places[n - 1]) if n <= len(places) else np.inf

@@ -12,27 +12,24 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from streamgmm import covariance, priors
 from streamgmm._compat.sklearn import Interval, StrOptions, fit_context
+from streamgmm.covariance import CovarianceType
 from streamgmm.fit.batch import BatchResult, statistics_of
-from streamgmm.fit.rows import ArrayRows, BatchRows, Rows
+from streamgmm.fit.rows import SAMPLE, WHOLE, Rows
 from streamgmm.fit.solvers import SOLVERS, Plan, collapsed, solve, weak_prior_of
-from streamgmm.fit.start import BOUND, SAMPLE, Given, best_start, start_mixture
+from streamgmm.fit.start import METHODS, Given, best_start, check_given, start_mixture
 from streamgmm.kernels.records import Options
 from streamgmm.mixture import Mixture
 from streamgmm.priors import ConjugatePrior
 from streamgmm.statistics import Array
-from streamgmm.sweep import CHUNK, as_weights, thread_count
+from streamgmm.sweep import CHUNK, thread_count
 
-from ._given import check_given
-from ._out_of_core import batches_of
-from ._reading import Labels, ReadingMixin, attributes_of
+from ._reading import Labels, ReadingMixin, attributes_of, require_same
 from ._verbose import Reporter
 
-_DTYPES = (np.float64, np.float32)
-_INIT_PARAMS = {"kmeans", "random", "random_from_data", "k-means++"}
 _SINGULAR = (
     "Fitting the mixture model failed because some components have ill-defined empirical covariance (for "
     "instance caused by singleton or collapsed samples). Try to decrease the number of components, increase "
@@ -124,7 +121,7 @@ class GaussianMixture(ReadingMixin):
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "n_init": [Interval(Integral, 1, None, closed="left")],
-        "init_params": [StrOptions(_INIT_PARAMS)],
+        "init_params": [StrOptions(set(METHODS))],
         "weights_init": ["array-like", None],
         "means_init": ["array-like", None],
         "precisions_init": ["array-like", None],
@@ -198,9 +195,20 @@ class GaussianMixture(ReadingMixin):
         ------
         ValueError
             For bad rows, weights or starts, fewer rows than components, or, without ``reg_covar`` and
-            ``prior``, a component that collapses.
+            ``prior``, a component that collapses. The estimator stays as it was.
         """
-        rows, dtype = self._rows(X, sample_weight)
+        with self._all_or_nothing():
+            result = self._fit(self._rows(X, sample_weight, **self._how_to_read()))
+            if not result.converged and self.max_iter > 0:
+                warnings.warn(_NOT_CONVERGED, ConvergenceWarning, stacklevel=3)
+        return self
+
+    def _how_to_read(self) -> dict[str, Any]:
+        size = max(SAMPLE, 100 * self.n_components)
+        return {"reset": True, "at_least": 2, "learns": True, "sample_size": size}
+
+    def _fit(self, rows: Rows) -> BatchResult:
+        """Fit the mixture to checked rows, and set the fitted attributes."""
         if rows.n_samples < self.n_components:
             raise ValueError(
                 "Expected n_samples >= n_components "
@@ -218,18 +226,14 @@ class GaussianMixture(ReadingMixin):
         plan = self._plan(rows)
         random_state = check_random_state(self.random_state)
         if goes_on:
-            starts = iter([(self.to_mixture(), self._seed(random_state))])
+            starts = iter([(self._start_again(rows.n_features), self._seed(random_state))])
         else:
             starts = self._starts(rows, given, plan.options, random_state)
-        best = None
-        for result in self._results(plan, rows, starts, self.lower_bound_ if goes_on else -np.inf):
-            if best is None or _last(result) > _last(best):
-                best = result
-        assert best is not None  # there is at least one start
-        if not best.converged and self.max_iter > 0:
-            warnings.warn(_NOT_CONVERGED, ConvergenceWarning, stacklevel=3)
-        self._write(best, dtype)
-        return self
+        results = self._results(plan, rows, starts, self.lower_bound_ if goes_on else -np.inf)
+        best = max(results, key=_last)
+        self._take_columns(rows)
+        self._write(best, rows.dtype)
+        return best
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Labels:
         """Fit the mixture to rows and return the most probable component of each."""
@@ -256,7 +260,7 @@ class GaussianMixture(ReadingMixin):
         rng = check_random_state(self.random_state)
         weights = np.asarray(self.weights_, dtype=np.float64)
         counts = rng.multinomial(n_samples, weights / weights.sum())
-        kind = covariance.get(self.covariance_type)
+        kind = self._kind("covariances_")
         parts = [
             mean + kind.draw(rng, self.covariances_, k, int(count), len(mean))
             for k, (mean, count) in enumerate(zip(self.means_, counts, strict=True))
@@ -271,9 +275,10 @@ class GaussianMixture(ReadingMixin):
         if learned is not None and all(np.array_equal(getattr(self, n), learned[1][n]) for n in names):
             return learned[0]
         weights, means, root = (np.asarray(getattr(self, n), dtype=np.float64) for n in names)
-        factor = covariance.get(self.covariance_type).from_precisions_cholesky(root)
+        kind = self._kind("precisions_cholesky_")
+        factor = kind.from_precisions_cholesky(root)
         with np.errstate(divide="ignore"):
-            return Mixture.from_factor(np.log(weights), means, factor, self.covariance_type)
+            return Mixture.from_factor(np.log(weights), means, factor, kind.name)
 
     @classmethod
     def from_mixture(cls, mixture: Mixture, **params: Any) -> GaussianMixture:
@@ -312,37 +317,31 @@ class GaussianMixture(ReadingMixin):
         for name, value in vars(model).items():
             if name.endswith("_") and not name.startswith("_"):
                 setattr(ours, name, value.copy() if isinstance(value, np.ndarray) else value)
+        if hasattr(ours, "precisions_cholesky_"):
+            ours._remember(ours.to_mixture())
         return ours
 
-    def _n_parameters(self) -> int:
-        n_components, n_features = np.shape(self.means_)
-        covariances = covariance.get(self.covariance_type).n_parameters(n_components, n_features)
-        return n_components - 1 + n_components * n_features + covariances
+    def _kind(self, name: str) -> CovarianceType:
+        """Return the covariance type of fitted attributes: the parameter may have been set since the fit."""
+        kind = covariance.get(self.covariance_type)
+        learned = getattr(self, "_learned", None)
+        if learned is None:
+            return kind
+        fits = np.shape(getattr(self, name)) == learned[0].kind.shape(*np.shape(self.means_))
+        return learned[0].kind if fits else kind
 
-    def _rows(self, X: Any, sample_weight: Any) -> tuple[Rows, Any]:
-        """Return validated rows of positive weight, and the dtype of the fitted attributes."""
-        found = batches_of(X)
-        if found is not None:
-            return self._batches(*found, sample_weight)
-        X = validate_data(self, X, dtype=_DTYPES, ensure_min_samples=2)
-        weights = as_weights(sample_weight, len(X))
-        if len(weights) and not weights.all():
-            if not weights.any():
-                raise ValueError("`sample_weight` must hold a positive weight, got only zero")
-            used = weights > 0
-            X, weights = X[used], weights[used]
-        return ArrayRows(X, weights), X.dtype
-
-    def _batches(self, batches: Any, names: Any, sample_weight: Any) -> tuple[Rows, Any]:
-        weights = np.empty(0) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-        rows = BatchRows.count(batches, as_weights(weights, len(weights)) if len(weights) else weights)
-        if len(weights) and not weights.any():
-            raise ValueError("`sample_weight` must hold a positive weight, got only zero")
-        self.n_features_in_ = rows.n_features
-        self.__dict__.pop("feature_names_in_", None)
-        if names is not None:
-            self.feature_names_in_ = np.array(names, dtype=object)
-        return rows, np.float64
+    def _start_again(self, n_features: int) -> Mixture:
+        """Return the fitted mixture, from which ``warm_start`` goes on."""
+        mixture = self.to_mixture()
+        require_same(
+            {
+                "n_components": (mixture.n_components, self.n_components),
+                "covariance_type": (mixture.covariance_type, self.covariance_type),
+                "n_features_in_": (mixture.n_features, n_features),
+            },
+            "set `warm_start=False`",
+        )
+        return mixture
 
     def _plan(self, rows: Rows) -> Plan:
         prior = self.prior
@@ -356,8 +355,7 @@ class GaussianMixture(ReadingMixin):
         self, rows: Rows, given: Given, options: Options, random_state: np.random.RandomState
     ) -> Iterator[tuple[Mixture, int]]:
         """Yield starting mixtures and seeds, one after the other, as scikit-learn draws them."""
-        bound = BOUND if rows.n_samples <= BOUND else max(SAMPLE, 100 * self.n_components)
-        X, weights = rows.sample(bound)
+        X, weights = rows.sample
         find = partial(
             start_mixture,
             X,
@@ -369,9 +367,8 @@ class GaussianMixture(ReadingMixin):
             options=options,
             given=given,
         )
-        is_free = all(value is None for value in given)
         for _ in range(self.n_init):
-            if rows.n_samples > bound and is_free and self.max_iter > 0:
+            if rows.n_samples > WHOLE and given.is_nothing and self.max_iter > 0:
                 sums = statistics_of(X, weights if len(weights) else None, self.n_threads)
                 start = best_start(find, sums, options=options, tol=self.tol, max_iter=self.max_iter)
             else:
@@ -417,14 +414,18 @@ class GaussianMixture(ReadingMixin):
 
     def _write(self, result: BatchResult, dtype: Any) -> None:
         """Set the fitted attributes."""
-        attributes = attributes_of(result.mixture, dtype)
-        for name, value in attributes.items():
+        for name, value in attributes_of(result.mixture, dtype).items():
             setattr(self, name, value)
-        self._learned = (result.mixture, {name: value.copy() for name, value in attributes.items()})
+        self._remember(result.mixture)
         self.converged_ = result.converged
         self.n_iter_ = result.n_iter
         self.lower_bound_ = _last(result)
         self.lower_bounds_ = list(result.lower_bounds)
+
+    def _remember(self, mixture: Mixture) -> None:
+        """Keep the mixture, which knows more digits, beside the attributes that it gave."""
+        names = ("weights_", "means_", "precisions_cholesky_")
+        self._learned = (mixture, {name: np.array(getattr(self, name)) for name in names})
 
 
 def _last(result: BatchResult) -> float:

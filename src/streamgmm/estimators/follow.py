@@ -91,24 +91,12 @@ def follow(
         while begin < n_samples:
             end = min(n_samples, begin + _room(estimator))
             may_permute = not hasattr(estimator, "_progress") or _is_warming_up(estimator)
-            begin = _learn(estimator, X, weights, begin, end)
+            rows = slice(begin, end)
+            estimator.partial_fit(safe_indexing(X, rows), None, weights[rows] if len(weights) else None)
+            begin = end
             trail = _with_snapshot(trail, estimator)
             n_permuted = len(trail.mixtures) - 1 if may_permute else n_permuted
     return _in_order(trail, n_permuted)
-
-
-def _learn(estimator: OnlineGaussianMixture, X: Any, weights: Array, begin: int, end: int) -> int:
-    """Learn rows begin to end, or to the last one where only all of them can be learned; return the end."""
-    for last in (end, num_samples(X)):
-        rows = slice(begin, last)
-        try:
-            estimator.partial_fit(safe_indexing(X, rows), None, weights[rows] if len(weights) else None)
-        except ValueError:
-            if last == num_samples(X):
-                raise
-        else:
-            return last
-    raise AssertionError("the last of them returns or raises")
 
 
 def _room(estimator: OnlineGaussianMixture) -> int:
@@ -118,7 +106,7 @@ def _room(estimator: OnlineGaussianMixture) -> int:
         return max(_FIRST, 2 * estimator.n_components)
     more = max(1, int(np.ceil((_GROWTH - 1) * progress.n_rows)))
     if isinstance(progress.stage, WarmUp):
-        return min(more, progress.start_rows - len(progress.stage.X))
+        return min(more, progress.stage.room)
     return int(progress.batch_size * -(-more // progress.batch_size))
 
 

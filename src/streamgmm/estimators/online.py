@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
@@ -12,26 +11,38 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from streamgmm import algebra, covariance, rules
 from streamgmm._compat.sklearn import Interval, StrOptions, fit_context, validate_params
 from streamgmm.fit.batch import BatchResult
-from streamgmm.fit.initialize import METHODS
+from streamgmm.fit.rows import Rows
+from streamgmm.fit.start import METHODS, check_given
 from streamgmm.fit.stream import Learner
 from streamgmm.mixture import Mixture
 from streamgmm.priors import ConjugatePrior, options, weak_prior
 from streamgmm.rules import Rule
 from streamgmm.statistics import Array
-from streamgmm.sweep import as_weights
 
 from ._history import History
 from ._progress import Progress
-from ._reading import Labels, ReadingMixin
+from ._reading import Labels, ReadingMixin, require_same
 from ._warmup import Settings, WarmUp
 
-_DTYPES = (np.float64, np.float32)
 _SCALE_ROWS = 100
+_FIXED = (  # parameters that what has been learned depends on
+    "n_components",
+    "covariance_type",
+    "rule",
+    "batch_size",
+    "init_size",
+    "init_params",
+    "weights_init",
+    "means_init",
+    "precisions_init",
+    "reg_covar",
+    "prior",
+)
 
 
 class OnlineGaussianMixture(ReadingMixin):
@@ -173,7 +184,9 @@ class OnlineGaussianMixture(ReadingMixin):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), path, or batches
+            Whatever `GaussianMixture.fit` takes. What comes in batches is read once for each pass, in memory
+            for one batch (all of it for a rule that makes passes).
         y : ignored
         sample_weight : array-like of shape (n_samples,), optional
             Not negative; a weight of 0 is the row left out, but for its place in a mini-batch.
@@ -188,33 +201,46 @@ class OnlineGaussianMixture(ReadingMixin):
             For bad rows or weights, or fewer distinct rows than components. The estimator stays as it was.
         """
         with self._all_or_nothing():
-            X, weights = self._check(X, sample_weight, reset=True)
-            progress = self._begin(X.shape[1])
+            self.__dict__.pop("_progress", None)
+            rows = self._rows(X, sample_weight, reset=True, learns=True, keeps_zeros=True)
             for epoch in range(self.max_epochs):
-                progress = progress.learn(X, weights)
+                self._learn(rows)
+                progress = self._progress
                 if isinstance(progress.stage, WarmUp):
+                    self._require_start(progress, progress.stage)
                     break
                 if self.verbose:
                     print(f"pass {epoch + 1}: {progress.lower_bound:.6f} nats a row")
-            if isinstance(progress.stage, WarmUp):
-                if progress.stage.shortage:
-                    raise ValueError(progress.stage.shortage)
-                result = progress.stage.result
-                if progress.rule.cold_start:
-                    warnings.warn(
-                        f"nothing but the scale was learned: n_samples={len(X)} rows do not fill the start "
-                        f"of {progress.start_rows} rows; give more rows or a smaller `init_size`",
-                        ConvergenceWarning,
-                        stacklevel=3,
-                    )
-                elif not result.converged:
-                    warnings.warn(
-                        f"EM did not converge in {result.n_iter} iterations",
-                        ConvergenceWarning,
-                        stacklevel=3,
-                    )
-            self._progress = progress
+            self._take_columns(rows)
         return self
+
+    def _learn(self, rows: Rows) -> None:
+        """Learn rows in their order, from the start if there is nothing yet."""
+        rule = rules.get(self.rule)
+        progress: Progress | None = getattr(self, "_progress", None)
+        batch_size = self._batch_size(rule)
+        for X, weights in rows.parts(sys.maxsize if rule.makes_passes else batch_size):
+            progress = progress or self._begin(X.shape[1])
+            progress = replace(progress, n_threads=self.n_threads).learn(X, weights)
+        assert progress is not None  # there is at least one row
+        self._progress = progress
+
+    def _require_start(self, progress: Progress, stage: WarmUp) -> None:
+        """Warn of a start that is all there is, or raise ValueError if it is none."""
+        if stage.shortage:
+            raise ValueError(stage.shortage)
+        result = stage.result
+        if progress.rule.cold_start:
+            warnings.warn(
+                f"nothing but the scale was learned: n_samples={progress.n_rows} rows do not fill the start "
+                f"of {stage.settings.size} rows; give more rows or a smaller `init_size`",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        elif not result.converged:
+            warnings.warn(
+                f"EM did not converge in {result.n_iter} iterations", ConvergenceWarning, stacklevel=4
+            )
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> OnlineGaussianMixture:
@@ -225,7 +251,7 @@ class OnlineGaussianMixture(ReadingMixin):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), path, or batches
         y : ignored
         sample_weight : array-like of shape (n_samples,), optional
             Not negative; a weight of 0 is the row left out, but for its place in a mini-batch.
@@ -237,8 +263,8 @@ class OnlineGaussianMixture(ReadingMixin):
         Raises
         ------
         ValueError
-            For bad rows or weights, or if ``n_components`` rows or more leave fewer distinct rows than
-            components, or for a rule that makes passes over all rows. The estimator stays as it was.
+            For bad rows or weights, for parameters that have been set to others since the first rows, or for
+            a rule that makes passes over all rows. The estimator stays as it was.
         """
         with self._all_or_nothing():
             first = not hasattr(self, "_progress")
@@ -248,12 +274,14 @@ class OnlineGaussianMixture(ReadingMixin):
                     f"`partial_fit` needs a rule for streams, got {rule.name!r}, which makes passes over all "
                     "rows: call `fit` with `max_epochs`, or choose another rule"
                 )
-            X, weights = self._check(X, sample_weight, reset=first)
-            progress = self._begin(X.shape[1]) if first else self._progress
-            progress = progress.learn(X, weights)
-            if isinstance(progress.stage, WarmUp) and len(X) >= self.n_components and progress.stage.shortage:
-                raise ValueError(progress.stage.shortage)
-            self._progress = progress
+            if not first:
+                now = self.get_params(deep=False)
+                was = self._progress.parameters
+                require_same({name: (was[name], now[name]) for name in _FIXED}, "call `fit` to start anew")
+            rows = self._rows(X, sample_weight, reset=first, learns=True, keeps_zeros=True)
+            self._learn(rows)
+            if first:
+                self._take_columns(rows)
         return self
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Labels:
@@ -309,9 +337,7 @@ class OnlineGaussianMixture(ReadingMixin):
         )
         expected = float(mixture.log_prob(mixture.sample(1000, random_state=0)[0]).mean())
         start = BatchResult(mixture, True, 0, [expected])
-        model._progress = replace(
-            progress, start_rows=0, stage=learner, n_rows=round(n_rows), em=start, given=mixture
-        )
+        model._progress = replace(progress, stage=learner, n_rows=round(n_rows), em=start, given=mixture)
         model.n_features_in_ = mixture.n_features
         return model
 
@@ -382,49 +408,41 @@ class OnlineGaussianMixture(ReadingMixin):
     def _mixture(self) -> Mixture:
         return self._require_fitted().mixture
 
-    def _check(self, X: Any, sample_weight: Any, *, reset: bool) -> tuple[Any, Array]:
-        """Validate rows and weights; float32 stays float32."""
-        X = validate_data(self, X, dtype=_DTYPES, reset=reset, ensure_min_samples=1)
-        weights = as_weights(sample_weight, len(X))
-        if len(weights) and not weights.any():
-            raise ValueError("`sample_weight` must hold a positive weight, got only zero")
-        return X, weights
+    def _batch_size(self, rule: Rule) -> int:
+        return 1 if rule.row_by_row else self.batch_size
 
     def _begin(self, n_features: int) -> Progress:
         rule = rules.get(self.rule)
         rule.require_fit(covariance.get(self.covariance_type))
         rule.require_prior(self.prior is not None)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        settings = Settings(
-            self.n_components,
-            self.covariance_type,
-            self.init_params,
-            self.weights_init,
-            self.means_init,
-            self.precisions_init,
-            self.reg_covar,
-            self.prior,
-            seed,
-            self.n_threads,
-            rule.cold_start,
-        )
+        batch_size = self._batch_size(rule)
         size = self.init_size
         if size is None and rule.cold_start:
             size = _SCALE_ROWS
         elif size is None:
             size = max(1000, 40 * self.n_components, 4 * self.n_components * n_features)
-        size = max(size, self.n_components)
-        batch_size = 1 if rule.row_by_row else self.batch_size
-        start_rows = batch_size * -(-size // batch_size)
+        size = batch_size * -(-max(size, self.n_components) // batch_size)
+        settings = Settings(
+            self.n_components,
+            self.covariance_type,
+            self.init_params,
+            check_given(
+                self.weights_init,
+                self.means_init,
+                self.precisions_init,
+                self.covariance_type,
+                self.n_components,
+                n_features,
+            ),
+            self.reg_covar,
+            self.prior,
+            seed,
+            self.n_threads,
+            rule.cold_start,
+            size,
+            batch_size,
+        )
         warm_up = WarmUp(settings, np.empty((0, n_features)), np.empty(0))
-        return Progress(rule, batch_size, self.n_threads, start_rows, warm_up, History(), 0)
-
-    @contextmanager
-    def _all_or_nothing(self) -> Iterator[None]:
-        """Put the estimator back as it was if anything fails."""
-        before = self.__dict__.copy()
-        try:
-            yield
-        except BaseException:
-            self.__dict__ = before
-            raise
+        parameters = {name: getattr(self, name) for name in _FIXED}
+        return Progress(rule, batch_size, self.n_threads, parameters, warm_up, History(), 0)

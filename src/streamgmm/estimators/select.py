@@ -16,10 +16,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from streamgmm import covariance
-from streamgmm.statistics import Array
-from streamgmm.sweep import CHUNK, as_weights, thread_count
+from streamgmm.fit.rows import ArrayRows, Rows, RowsChangedError
+from streamgmm.mixture import Mixture
+from streamgmm.sweep import CHUNK, thread_count
 
-from ._out_of_core import batches_of
 from .batch import GaussianMixture
 
 CRITERIA = ("bic", "aic", "icl", "held-out")
@@ -152,10 +152,12 @@ def select(
         raise ValueError(f"`held_out` must lie between 0 and 1, got {held_out}")
     if isinstance(random_state, np.random.RandomState):
         random_state = int(random_state.randint(2**31 - 1))
-    fitted = tested = (X, sample_weight)
+    largest = GaussianMixture(max(K for K, _ in grid))
+    rows = largest._rows(X, sample_weight, **largest._how_to_read())
+    fitted = tested = rows
     if criterion == "held-out":
-        fitted, tested = _split(X, sample_weight, held_out, random_state)
-    is_small = batches_of(X) is None and len(X) <= CHUNK
+        fitted, tested = _split(rows, held_out, random_state)
+    is_small = isinstance(rows, ArrayRows) and rows.n_samples <= CHUNK
     work = partial(
         _fit, criterion=criterion, fitted=fitted, tested=tested, random_state=random_state, params=params
     )
@@ -168,12 +170,11 @@ def select(
     if criterion == "held-out":
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            best.set_params(warm_start=True).fit(X, sample_weight=sample_weight)
+            best.set_params(warm_start=True)._fit(rows)
         best.set_params(warm_start=params.get("warm_start", False))
     return Selection(criterion, tuple(candidate for candidate, _ in models), best, tuple(failures))
 
 
-Data = tuple[Any, Any]
 Fitted = tuple[Candidate, GaussianMixture]
 
 
@@ -198,6 +199,8 @@ def _fit_all(
             at = futures[future]
             try:
                 models[at] = future.result()
+            except RowsChangedError:
+                raise
             except ValueError as error:
                 failures[at] = (*grid[at], str(error))
             report(len(models) + len(failures), len(grid))
@@ -209,8 +212,8 @@ def _fit(
     covariance_type: str,
     *,
     criterion: str,
-    fitted: Data,
-    tested: Data,
+    fitted: Rows,
+    tested: Rows,
     random_state: Any,
     n_threads: int,
     params: dict[str, Any],
@@ -221,56 +224,46 @@ def _fit(
         random_state=random_state,
         n_threads=n_threads,
         **params,
-    ).fit(fitted[0], sample_weight=fitted[1])
-    log_prob = model.score_samples(fitted[0])
-    weights = as_weights(fitted[1], len(log_prob))
-    weights = weights if len(weights) else np.ones(len(log_prob))
-    log_likelihood, n_rows = float(weights @ log_prob), float(weights.sum())
-    n_parameters = model._n_parameters()
-    bic = -2 * log_likelihood + n_parameters * np.log(n_rows)
+    )
+    validate_params(model)
+    model._fit(fitted)
+    mixture, n_parameters = model.to_mixture(), model.to_mixture().n_parameters
+    sums = fitted.e_step(mixture, n_threads=n_threads)
+    bic = -2 * sums.log_likelihood + n_parameters * np.log(sums.weight)
     if criterion == "held-out":
-        value = model.score(tested[0], sample_weight=tested[1])
+        held = tested.e_step(mixture, n_threads=n_threads)
+        value = held.log_likelihood / held.weight
     elif criterion == "aic":
-        value = -2 * log_likelihood + 2 * n_parameters
+        value = -2 * sums.log_likelihood + 2 * n_parameters
     else:
-        value = bic + (2 * float(weights @ _entropies(model, fitted[0])) if criterion == "icl" else 0.0)
+        value = bic + (2 * _entropy(mixture, fitted) if criterion == "icl" else 0.0)
     return (
         Candidate(
-            n_components, covariance_type, float(value), log_likelihood, n_parameters, model.converged_
+            n_components, covariance_type, float(value), sums.log_likelihood, n_parameters, model.converged_
         ),
         model,
     )
 
 
-def _entropies(model: GaussianMixture, X: Any) -> Array:
-    """Return the entropy of each row's responsibilities (n_samples,)."""
-    mixture = model.to_mixture()
-
-    def work(rows: Any) -> Array:
-        parts = []
-        for begin in range(0, len(rows), CHUNK):
-            resp = mixture.responsibilities(rows[begin : begin + CHUNK], n_threads=1)
-            parts.append(-(resp * np.log(np.where(resp > 0, resp, 1.0))).sum(axis=1))
-        return np.concatenate(parts)
-
-    return np.asarray(model._read(X, work))
+def _entropy(mixture: Mixture, rows: Rows) -> float:
+    """Return the sum of the entropies of the rows' responsibilities."""
+    total = 0.0
+    for X, weights in rows.parts():
+        for begin in range(0, len(X), CHUNK):
+            resp = mixture.responsibilities(X[begin : begin + CHUNK], n_threads=1)
+            entropies = -(resp * np.log(np.where(resp > 0, resp, 1.0))).sum(axis=1)
+            total += float(entropies @ weights[begin : begin + CHUNK] if len(weights) else entropies.sum())
+    return total
 
 
-def _split(X: Any, sample_weight: Any, share: float, random_state: Any) -> tuple[Data, Data]:
-    """Return the rows to fit and the rows held out, with their weights."""
-    if batches_of(X) is not None:
+def _split(rows: Rows, share: float, random_state: Any) -> tuple[ArrayRows, ArrayRows]:
+    """Return the rows to fit and the rows held out."""
+    if not isinstance(rows, ArrayRows):
         raise ValueError("criterion 'held-out' must have the rows at hand as `X`, got files or batches")
-    rows = X if hasattr(X, "iloc") else np.asarray(X)
-    n_held = max(1, round(share * len(rows)))
-    order = check_random_state(random_state).permutation(len(rows))
-    weights = None if sample_weight is None else as_weights(sample_weight, len(rows))
-
-    def take(index: Any) -> Data:
-        index = np.sort(index)
-        part = rows.iloc[index] if hasattr(rows, "iloc") else rows[index]
-        return part, None if weights is None else weights[index]
-
-    return take(order[n_held:]), take(order[:n_held])
+    n_held = max(1, round(share * rows.n_samples))
+    order = check_random_state(random_state).permutation(rows.n_samples)
+    fitted, held = np.sort(order[n_held:]), np.sort(order[:n_held])
+    return ArrayRows(*rows.take(fitted), rows.names), ArrayRows(*rows.take(held), rows.names)
 
 
 def _draw(done: int, total: int) -> None:

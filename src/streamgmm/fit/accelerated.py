@@ -14,6 +14,7 @@ from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
 from .batch import BatchResult, Callback, m_step, statistics_of
+from .rows import RowsChangedError
 
 __all__ = ["fit_accelerated"]
 
@@ -92,8 +93,8 @@ def fit_accelerated(
             statistics = sums(current)
             value = statistics.log_likelihood + (penalty(current)[0] if penalty else 0.0)
             is_lower = not value >= best
-        except ValueError:  # rows too far away to be squared
-            if not is_proposed:
+        except ValueError as error:  # rows too far away to be squared
+            if not is_proposed or isinstance(error, RowsChangedError):
                 raise
             is_lower = True
         if is_lower and is_proposed:

@@ -15,6 +15,7 @@ from streamgmm.statistics import Array
 from streamgmm.sweep import e_step
 
 from .batch import BatchResult
+from .rows import RowsChangedError, rows_of
 
 __all__ = ["fit_lbfgs", "log_likelihood_of"]
 
@@ -32,13 +33,14 @@ def log_likelihood_of(
     parameterization: str | Parameterization = "cholesky",
     n_threads: int | None = None,
 ) -> Objective:
-    """Return the objective of rows at hand: mixture -> (log-likelihood, gradient by theta).
+    """Return the objective of rows: mixture -> (log-likelihood, gradient by theta).
 
     Both are sums over the rows, so that the objectives of two parts of the data add up.
 
     Parameters
     ----------
-    X : array-like of shape (n_samples, n_features)
+    X : array-like of shape (n_samples, n_features), path, or batches
+        Whatever `GaussianMixture.fit` takes.
     weights : array-like of shape (n_samples,), optional
     parameterization : str or Parameterization, default="cholesky"
         What theta is; the same as that of `fit_lbfgs`.
@@ -47,7 +49,12 @@ def log_likelihood_of(
     Returns
     -------
     callable
-        It raises ValueError for what `e_step` refuses.
+        It raises ValueError for rows that are too far from every component.
+
+    Raises
+    ------
+    ValueError
+        For bad rows or weights.
 
     Examples
     --------
@@ -58,11 +65,11 @@ def log_likelihood_of(
     >>> round(value, 4), gradient  # by the logit, the mean and the logarithm of the standard deviation
     (-4.3379, array([0., 3., 3.]))
     """
-    X = np.asarray(X)
+    rows = rows_of(X, weights)
     theta_of = parameterizations.get(parameterization)
 
     def objective(mixture: Mixture) -> tuple[float, Array]:
-        statistics = e_step(mixture, X, weights, n_threads=n_threads)
+        statistics = rows.e_step(mixture, n_threads=n_threads)
         return statistics.log_likelihood, theta_of.gradient(statistics, mixture)
 
     return objective
@@ -246,6 +253,8 @@ class _Climb:
             try:
                 mixture = self.parameterization.unpack(theta, self.here.mixture)
                 point = self.evaluate(theta, mixture)
+            except RowsChangedError:
+                raise
             except ValueError:  # so are numpy.linalg.LinAlgError and what `e_step` raises for an overflow
                 pass
         if point is None:

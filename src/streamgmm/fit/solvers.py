@@ -15,11 +15,11 @@ from streamgmm.statistics import Array
 
 from .accelerated import fit_accelerated
 from .batch import BatchResult, Callback, fit_em
-from .initialize import typical
 from .lbfgs import fit_lbfgs
 from .passes import fit_passes
 from .penalty import penalty_of
 from .rows import Rows
+from .start.moments import typical
 
 SOLVERS = ("em", "accelerated-em", "lbfgs", "sgd", "online-em")
 # Preconditioned, so that the units of the rows do not matter.
@@ -102,42 +102,40 @@ def _climb(plan: Plan, rows: Rows, start: Mixture) -> BatchResult:
     theta_of = parameterizations.get("cholesky")
     n_rows = rows.e_step(start, n_threads=plan.n_threads).weight
     penalty = penalty_of(plan.options, n_rows=n_rows)
+    likelihoods: dict[float, float] = {}  # of each point, by its objective, a row
 
     def objective(mixture: Mixture) -> tuple[float, Array]:
         statistics = rows.e_step(mixture, n_threads=plan.n_threads)
         value, gradient = penalty(mixture)
-        return statistics.log_likelihood + value, theta_of.gradient(statistics, mixture) + gradient
+        value += statistics.log_likelihood
+        likelihoods[value / n_rows] = statistics.log_likelihood / n_rows
+        return value, theta_of.gradient(statistics, mixture) + gradient
 
     result = fit_lbfgs(
         start, objective, n_rows=n_rows, tol=max(1e-3 * plan.tol, 1e-13), max_iter=plan.max_iter
     )
-    log_likelihood = rows.e_step(result.mixture, n_threads=plan.n_threads).log_likelihood
-    return result._replace(lower_bounds=[*result.lower_bounds[1:-1], log_likelihood / n_rows])
+    taken = result.lower_bounds[1:] or result.lower_bounds
+    return result._replace(lower_bounds=[likelihoods[value] for value in taken])
 
 
 def weak_prior_of(rows: Rows, n_components: int, *, n_threads: int | None = None) -> ConjugatePrior:
-    """Return mclust's default prior for rows, in four passes.
+    """Return mclust's default prior for rows, in a pass beside that for their center.
 
     The first draws a sample, two find center and variances, and the last the covariances. Constant columns
     count as if they varied by a thousandth of the other features' typical deviation; of too few rows for a
     covariance matrix, only the variances count.
     """
-    first, weights = rows.sample(1024)
-    center = np.average(
-        np.asarray(first, dtype=np.float64), axis=0, weights=weights if len(weights) else None
-    )
+    center = rows.center
     n_features = rows.n_features
-    for _ in range(2):  # about the mean, so that nothing is lost
-        one = Mixture([1.0], [center], [np.ones(n_features)], "diag")
-        center = center + (sums := rows.e_step(one, n_threads=n_threads)).s1[0] / sums.weight
-    deviations = np.sqrt(np.maximum(sums.s2[0] / sums.weight - (sums.s1[0] / sums.weight) ** 2, 0.0))
+    one = Mixture([1.0], [center], [np.eye(n_features)])
+    sums = rows.e_step(one, n_threads=n_threads)
+    shift = sums.s1[0] / sums.weight
+    scatter = sums.s2[0] / sums.weight - np.outer(shift, shift)
+    deviations = np.sqrt(np.maximum(np.diag(scatter), 0.0))
     constant = deviations <= 1e-14 * np.abs(center)
     deviations = np.where(constant, 1e-3 * typical(deviations[~constant]), deviations)
     if rows.n_samples <= n_features:
         return priors.weak_prior(center, np.diag(deviations**2), n_components)
-    whole = Mixture([1.0], [center], [np.diag(deviations**2)])
-    sums = rows.e_step(whole, n_threads=n_threads)
-    scatter = sums.s2[0] / sums.weight
     scatter[constant] = scatter[:, constant] = 0.0
     return priors.weak_prior(center, scatter + np.diag(np.where(constant, deviations**2, 0.0)), n_components)
 

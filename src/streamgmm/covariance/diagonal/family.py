@@ -13,7 +13,6 @@ from .density import DiagonalForm
 class Diagonal(CovarianceType):
     """Variances; the type says whether features share one."""
 
-    has_matrices = False
     form = DiagonalForm
     requirement = "positive"
 

@@ -14,7 +14,6 @@ from .roots import cholesky, inverse_transposed, join, lower_root, solve_lower, 
 class Triangular(CovarianceType):
     """Covariance matrices; the type says whether components share one."""
 
-    has_matrices = True
     form = TriangularForm
     requirement = "symmetric, positive-definite"
 

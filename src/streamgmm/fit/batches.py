@@ -1,30 +1,29 @@
-"""What an estimator takes as X beside arrays: files, and batches that can be read again."""
+"""What is read in batches, and what is checked of each: files, iterables and functions; numbers and names."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
 
 from streamgmm.sweep import CHUNK
 
+DTYPES = (np.float64, np.float32)
 _BATCH_ROWS = 4 * CHUNK
 
 Batches = Callable[[], Iterable[Any]]
 
+checked = partial(check_array, dtype=DTYPES, input_name="X", ensure_min_samples=0)
+
 
 def batches_of(X: Any) -> tuple[Batches, tuple[str, ...] | None] | None:
-    """Return a function that reads X in batches, and column names; None if X is rows at hand.
-
-    Rows at hand are arrays, frames, and sequences of rows. A path, a glob or a list of them is read by
-    `streamgmm.sources.open_source`. Anything else that can be iterated again and again (not a generator), or
-    a function without arguments that returns an iterable, gives batches of rows.
-
-    Raises
-    ------
-    ValueError
-        For an iterator, which could be read only once; for files that cannot be read, a SourceError.
-    """
+    """Return a function that reads X in batches, and column names; None if X is rows at hand."""
     if isinstance(X, str | os.PathLike):
         return _files([os.fspath(X)])
     is_sequence = isinstance(X, Sequence)
@@ -48,9 +47,18 @@ def _files(paths: list[str]) -> tuple[Batches, tuple[str, ...] | None]:
     if not source.rereadable:
         raise ValueError("`X` must be files that can be read again for every pass, got standard input")
     has_names = source.names != tuple(f"x{i}" for i in range(source.n_features))
+    return lambda: (batch.rows for batch in source.batches()), source.names if has_names else None
 
-    def batches() -> Iterator[Any]:
-        for batch in source.batches():
-            yield batch.rows
 
-    return batches, source.names if has_names else None
+def names_of(X: Any) -> tuple[str, ...] | None:
+    """Return the names of a frame's columns."""
+    probe = BaseEstimator()
+    validate_data(probe, X, skip_check_array=True)
+    names = getattr(probe, "feature_names_in_", None)
+    return None if names is None else tuple(names)
+
+
+def require_names(names: tuple[str, ...] | None, expected: tuple[str, ...] | None) -> None:
+    """Raise ValueError if columns have names, and other ones than they must have."""
+    if names is not None and expected is not None and names != expected:
+        raise ValueError(f"`X` must have the columns {list(expected)}, got {list(names)}")

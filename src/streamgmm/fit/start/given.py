@@ -2,16 +2,61 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils import check_array
 
 from streamgmm import covariance
-from streamgmm.fit.start import Given
+from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
 _DTYPES = [np.float64, np.float32]
+
+
+class Given(NamedTuple):
+    """Parameters that the user gives for the start, already validated; None is found from rows.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (n_components,) or None
+    means : ndarray of shape (n_components, n_features) or None
+    precisions : ndarray or None
+        Inverse covariances, in the shape of the covariance type.
+    """
+
+    weights: Array | None = None
+    means: Array | None = None
+    precisions: Array | None = None
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether all is to be found."""
+        return all(value is None for value in self)
+
+    @property
+    def is_all(self) -> bool:
+        """Whether nothing is to be found."""
+        return not any(value is None for value in self)
+
+    def replace_in(self, found: Mixture) -> Mixture:
+        """Return what was found, with what is given in its place."""
+        if self.is_nothing:
+            return found
+        return Mixture.from_factor(
+            found.log_weights if self.weights is None else _log(self.weights),
+            found.means if self.means is None else self.means,
+            found.factor if self.precisions is None else found.kind.from_precisions(self.precisions),
+            found.covariance_type,
+        )
+
+    def mixture(self, covariance_type: str) -> Mixture:
+        """Return the mixture, all of which is given."""
+        assert self.weights is not None
+        assert self.means is not None
+        assert self.precisions is not None
+        factor = covariance.get(covariance_type).from_precisions(self.precisions)
+        return Mixture.from_factor(_log(self.weights), self.means, factor, covariance_type)
 
 
 def check_given(
@@ -63,3 +108,8 @@ def _check_precisions(value: Any, covariance_type: str, shape: tuple[int, ...]) 
     if not kind.allows(precisions):
         raise ValueError(f"'{name}' should be {kind.requirement}")
     return precisions
+
+
+def _log(weights: Array) -> Array:
+    with np.errstate(divide="ignore"):
+        return np.log(weights / weights.sum())

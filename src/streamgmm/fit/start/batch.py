@@ -1,47 +1,25 @@
-"""scikit-learn's starts: responsibilities from a few rows, then one M-step.
-
-Up to `BOUND` rows they are scikit-learn's own, draw for draw; of more rows a sample of `SAMPLE` is used, so
-that the start never costs more than the fit.
-"""
+"""scikit-learn's starts, draw for draw: responsibilities from a few rows, then one M-step."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from sklearn.cluster import KMeans, kmeans_plusplus
 
 from streamgmm import covariance
-from streamgmm.covariance import CovarianceType
+from streamgmm.fit.batch import StatisticsOf, fit_em, m_step
 from streamgmm.kernels.records import Options
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
 
-from .batch import StatisticsOf, fit_em, m_step
-from .initialize import feature_moments, typical
+from . import choose
+from .given import Given
+from .moments import deviations_of, feature_moments
 
-BOUND = 65536
-SAMPLE = 8192
 _TRIALS = 2
 _TRIAL_ITERATIONS = 50
 _FAR = 1e3  # standard deviations from zero: from here on distances are computed between centered rows
-
-
-class Given(NamedTuple):
-    """Parameters that the user gives for the start, already validated; None is found from rows.
-
-    Attributes
-    ----------
-    weights : ndarray of shape (n_components,) or None
-    means : ndarray of shape (n_components, n_features) or None
-    precisions : ndarray or None
-        Inverse covariances, in the shape of the covariance type.
-    """
-
-    weights: Array | None = None
-    means: Array | None = None
-    precisions: Array | None = None
 
 
 def start_mixture(
@@ -86,20 +64,12 @@ def start_mixture(
     >>> start_mixture(X, np.empty(0), 2, "full", **settings).means.ravel()
     array([10.5,  0.5])
     """
-    kind = covariance.get(covariance_type)
     given = given or Given()
-    if given.weights is not None and given.means is not None and given.precisions is not None:
-        return _of(given.weights, given.means, _inverse(given.precisions, kind), covariance_type)
+    if given.is_all:
+        return given.mixture(covariance_type)
     resp = _responsibilities(X, weights, n_components, init_params, random_state)
-    found = mixture_of(np.asarray(X, dtype=np.float64), weights, resp, covariance_type, options)
-    if all(value is None for value in given):
-        return found
-    return _of(
-        found.weights if given.weights is None else given.weights,
-        found.means if given.means is None else given.means,
-        found.factor if given.precisions is None else _inverse(given.precisions, kind),
-        covariance_type,
-    )
+    X = np.asarray(X, dtype=np.float64)
+    return given.replace_in(from_responsibilities(X, weights, resp, covariance_type, options))
 
 
 def best_start(
@@ -127,7 +97,9 @@ def best_start(
     return max(fits, key=lambda fit: fit.lower_bounds[-1]).mixture
 
 
-def mixture_of(X: Array, weights: Array, resp: Array, covariance_type: str, options: Options) -> Mixture:
+def from_responsibilities(
+    X: Array, weights: Array, resp: Array, covariance_type: str, options: Options
+) -> Mixture:
     """Return the M-step on responsibilities (n_samples, n_components), not negative.
 
     A component without rows gets the mean and the variances of all rows. Where only some rows have
@@ -138,9 +110,10 @@ def mixture_of(X: Array, weights: Array, resp: Array, covariance_type: str, opti
     weighted = resp * weights[:, np.newaxis] if len(weights) else resp
     nk = weighted.sum(axis=0)
     center, scatter = feature_moments(X, weights)
+    deviations = deviations_of(X, scatter)
     n_components, n_features = len(nk), X.shape[1]
     partial = bool((resp.sum(axis=1) == 0).any())
-    if partial and kind.pooled and kind.has_matrices:
+    if partial and kind.is_shared:
         origin = np.repeat(center[np.newaxis], n_components, axis=0)
         s1 = weighted.T @ (X - center)
         total = scatter * (weights.sum() if len(weights) else len(X))
@@ -151,17 +124,15 @@ def mixture_of(X: Array, weights: Array, resp: Array, covariance_type: str, opti
         X, weighted = X[some], weighted[some]
         used = np.maximum(nk, np.finfo(float).tiny)[:, np.newaxis]
         origin = center + weighted.T @ (X - center) / used
-        shape = (n_components, n_features, n_features) if kind.has_matrices else (n_components, n_features)
-        s1, s2 = np.empty((n_components, n_features)), np.empty(shape)
+        s1, s2 = np.empty(origin.shape), np.empty(kind.moments_shape(*origin.shape))
         for k in range(n_components):
             difference = X - origin[k]
             part = weighted[:, k, np.newaxis] * difference
             s1[k] = part.sum(axis=0)
-            s2[k] = part.T @ difference if kind.has_matrices else (part * difference).sum(axis=0)
-    variances = np.diag(scatter)
-    variances = np.where(variances > 0, variances, typical(np.sqrt(variances)) ** 2)
-    around = _of(
-        np.full(n_components, 1 / n_components), origin, _factor(variances, kind, origin.shape), kind.name
+            s2[k] = kind.products(part, difference)
+    log_weights = np.full(n_components, -np.log(n_components))
+    around = Mixture.from_factor(
+        log_weights, origin, kind.from_variances(np.broadcast_to(deviations**2, origin.shape)), kind.name
     )
     return m_step(Statistics(float(nk.sum()), 0.0, nk, s1, s2, origin), around, options)
 
@@ -176,16 +147,13 @@ def _responsibilities(
         return uniform / uniform.sum(axis=1, keepdims=True)
     resp = np.zeros((n_samples, n_components))
     if init_params == "kmeans":
-        model = KMeans(n_components, n_init=1, random_state=random_state)
-        resp[np.arange(n_samples), model.fit(X, sample_weight=sample_weight).labels_] = 1.0
+        model = choose.clusters(X, sample_weight, n_components, random_state)
+        resp[np.arange(n_samples), model.labels_] = 1.0
         return resp
     if init_params == "k-means++":
-        rows = kmeans_plusplus(
-            _near_zero(X), n_components, sample_weight=sample_weight, random_state=random_state
-        )[1]
+        rows = choose.seeds(_near_zero(X), sample_weight, n_components, random_state)
     else:
-        p = None if sample_weight is None else weights / weights.sum()
-        rows = random_state.choice(n_samples, size=n_components, replace=False, p=p)
+        rows = choose.draws(n_samples, sample_weight, n_components, random_state)
     resp[rows, np.arange(n_components)] = 1.0
     return resp
 
@@ -195,25 +163,3 @@ def _near_zero(X: Any) -> Any:
     mean = X.mean(axis=0, dtype=np.float64)
     deviations = X.std(axis=0, dtype=np.float64)
     return X - mean if (np.abs(mean) > _FAR * deviations).any() else X
-
-
-def _of(weights: Array, means: Array, factor: Array, covariance_type: str) -> Mixture:
-    with np.errstate(divide="ignore"):
-        log_weights = np.log(weights / weights.sum())
-    return Mixture.from_factor(log_weights, means, factor, covariance_type)
-
-
-def _inverse(precisions: Array, kind: CovarianceType) -> Array:
-    """Return the factor of the covariances that are the inverses of validated precisions."""
-    if not kind.has_matrices:
-        return 1.0 / np.sqrt(precisions)
-    inverse = np.linalg.inv(precisions)
-    return kind.factor(np.asarray(0.5 * (inverse + np.swapaxes(inverse, -1, -2)), dtype=np.float64))
-
-
-def _factor(variances: Array, kind: CovarianceType, shape: tuple[int, ...]) -> Array:
-    """Return the factor with these variances (n_features,) for every component."""
-    if kind.has_matrices:
-        return np.broadcast_to(np.diag(np.sqrt(variances)), kind.shape(*shape))
-    deviations = np.sqrt(variances if not kind.pooled else variances.mean())
-    return np.broadcast_to(deviations, kind.shape(*shape))

@@ -1,0 +1,109 @@
+"""The start of a stream: equal weights, means at cluster centers, one width for all; EM does the rest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from streamgmm import covariance
+from streamgmm.mixture import Mixture
+from streamgmm.statistics import Array
+
+from . import choose
+from .given import Given
+from .moments import deviations_of, feature_moments
+
+_N_TRIALS = 5
+_COLD_OFFSET = 0.1  # standard deviations
+
+
+def initialize(
+    X: Array,
+    weights: Array,
+    n_components: int,
+    covariance_type: str,
+    *,
+    init_params: str,
+    random_state: np.random.RandomState,
+    given: Given | None = None,
+) -> Mixture:
+    """Return a mixture with equal weights, means at cluster centers, and one width for all.
+
+    Distances are measured in standard deviations of the features, so that rescaling a feature rescales the
+    start. EM does the rest: the width is the rows' mean squared distance from the nearest center.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    weights : ndarray of shape (n_samples,) or (0,)
+    n_components : int
+    covariance_type : str
+    init_params : {"k-means++", "kmeans", "random", "random_from_data"}
+        Where the means start: at scikit-learn's k-means++ seeds, at k-means centers, at draws from the
+        normal distribution of all rows, at rows drawn at random.
+    random_state : numpy.random.RandomState
+    given : Given, optional
+        Replaces what was found.
+    """
+    X, weights, mean, deviations = _standardizable(X, weights)
+    Z = (X - mean) / deviations
+    centers = _centers(Z, weights, n_components, init_params, random_state)
+    distances = ((Z[:, np.newaxis, :] - centers[np.newaxis]) ** 2).sum(axis=2).min(axis=1)
+    width = np.average(distances, weights=weights) / Z.shape[1]
+    widths = np.sqrt(max(width, 1e-6)) * deviations
+    return (given or Given()).replace_in(_around(mean + centers * deviations, widths, covariance_type))
+
+
+def initialize_cold(
+    X: Array,
+    weights: Array,
+    n_components: int,
+    covariance_type: str,
+    *,
+    random_state: np.random.RandomState,
+    given: Given | None = None,
+) -> Mixture:
+    """Return a mixture that takes only the scale from the rows: for rules that find their own way.
+
+    Equal weights, the features' variances for all, and means at the rows' mean but for random offsets of a
+    tenth of a standard deviation. Parameters as in `initialize`.
+    """
+    _, _, mean, deviations = _standardizable(X, weights)
+    offsets = _COLD_OFFSET * random_state.standard_normal((n_components, X.shape[1]))
+    return (given or Given()).replace_in(_around(mean + offsets * deviations, deviations, covariance_type))
+
+
+def _standardizable(X: Array, weights: Array) -> tuple[Array, Array, Array, Array]:
+    """Return rows of positive weight, their weights, means, and positive standard deviations."""
+    used = weights > 0 if len(weights) else np.ones(len(X), dtype=bool)
+    X, weights = X[used], weights[used] if len(weights) else np.ones(int(used.sum()))
+    mean, scatter = feature_moments(X, weights)
+    return X, weights, mean, deviations_of(X, scatter)
+
+
+def _around(means: Array, deviations: Array, covariance_type: str) -> Mixture:
+    """Return a mixture of these means, equal weights and the same standard deviations for all."""
+    log_weights = np.full(len(means), -np.log(len(means)))
+    factor = covariance.get(covariance_type).from_variances(np.broadcast_to(deviations**2, means.shape))
+    return Mixture.from_factor(log_weights, means, factor, covariance_type)
+
+
+def _centers(
+    Z: Array, weights: Array, n_components: int, method: str, random_state: np.random.RandomState
+) -> Array:
+    if method == "kmeans":
+        centers: Any = choose.clusters(Z, weights, n_components, random_state).cluster_centers_
+        return np.asarray(centers)
+    if method == "random":
+        return random_state.standard_normal((n_components, Z.shape[1]))
+    if method == "random_from_data":
+        return Z[choose.draws(len(Z), weights, n_components, random_state)]
+    trials = [
+        Z[choose.seeds(Z, weights, n_components, random_state)]
+        for _ in range(_N_TRIALS if n_components > 1 else 1)
+    ]
+    costs = [
+        np.dot(weights, ((Z[:, np.newaxis] - c[np.newaxis]) ** 2).sum(axis=2).min(axis=1)) for c in trials
+    ]
+    return trials[int(np.argmin(costs))]
