@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := $(shell find src -name '*.py')
-KERNELS := $(wildcard src/streamgmm/kernels/*.py src/streamgmm/kernels/*/*.py)
+KERNELS := $(shell find src/streamgmm/_compat src/streamgmm/kernels src/streamgmm/covariance src/streamgmm/parameterizations src/streamgmm/rules -name '*.py')
 # What is run again with other versions: what touches other libraries most. test_cli.py goes through all rules.
 PART := $(patsubst %,tests/test_%.py,cli cli_plot compat persistence sources) \
   tests/test_batch.py::test_each_iteration_is_the_same

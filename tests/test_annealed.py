@@ -14,8 +14,8 @@ from streamgmm import Mixture, OnlineGaussianMixture, covariance, e_step, priors
 from streamgmm.fit.batch import fit_em
 from streamgmm.fit.start import initialize
 from streamgmm.fit.stream import Learner
-from streamgmm.kernels import annealed
-from streamgmm.rules.annealed import grid
+from streamgmm.rules.annealed import steps
+from streamgmm.rules.annealed.rule import grid
 
 
 def options_of(mixture, floor=0.0):
@@ -127,10 +127,9 @@ def test_smoothed_winner():
     half, smoothed = np.empty(16), np.empty(16)
     for width, winners in ((0.1, {6}), (1.0, {0, 3, 12, 15})):
         g = profile(16, width)
-        memory = np.zeros(annealed.HEADER + 8)
-        memory[[annealed.N_ROWS, annealed.N_COLUMNS, annealed.WIDTH]] = 4, 4, width
-        annealed.write_profiles(memory)
-        annealed.smooth(memory[annealed.HEADER :], 4, 4, score, half, smoothed)
+        rows, columns = np.empty(4), np.empty(4)
+        steps.write_profiles(width, rows, columns)
+        steps.smooth(rows, columns, score, half, smoothed)
         np.testing.assert_allclose(smoothed, g @ score, rtol=1e-12)
         assert np.argmax(smoothed) in winners
 

@@ -23,7 +23,8 @@ from common import (
 )
 from streamgmm import Mixture, OnlineGaussianMixture, covariance, e_step, priors, rules
 from streamgmm.fit.batch import fit_em
-from streamgmm.kernels import geodesic, regularize
+from streamgmm.kernels.records import REST, copied
+from streamgmm.rules import natural as steps
 from streamgmm.rules.schedules import Constant, HalfLife, PowerDecay
 
 TYPES = covariance.names()
@@ -128,13 +129,13 @@ def test_one_row_and_several_take_the_same_step(n_features, step):
         statistics = e_step(mixture, x[np.newaxis])
         learned = update(natural(step), mixture, x[np.newaxis])
         weights = mixture.weights + step * (statistics.nk - mixture.weights)
-        scratch = np.zeros((geodesic.SCRATCH, n_features, n_features))
-        means, scale = mixture.means.copy(), mixture.kernel_form()[2].copy()
+        scratch = np.zeros((steps.SCRATCH, n_features, n_features))
+        model, none = copied(mixture.kernel_form()), np.zeros(n_features)
         for k in range(3):
             share = step / weights[k]
-            cut = geodesic.step_rows(k, share, statistics.nk[k], statistics.s2, scale, scratch, 0)
-            means[k] += cut * share * statistics.s1[k]
-        expected = Mixture.from_kernel_form(np.zeros(3), means, scale, "full")
+            cut = steps.step_rows(k, share, statistics.nk[k], statistics.s2, model.scale, none, scratch)
+            model.means[k] += cut * share * statistics.s1[k]
+        expected = Mixture.from_kernel_form(model, "full")
         # far rows cut to h = 1 / |z|^2: e^-h of the rest, with the rounding of an eigendecomposition
         np.testing.assert_allclose(learned.means, expected.means, rtol=1e-10, atol=1e-12)
         np.testing.assert_allclose(learned.covariances, expected.covariances, rtol=1e-9, atol=1e-11)
@@ -294,7 +295,7 @@ def test_prior_stands_near_the_posterior_mode(kind):
 def test_floor_reaches_single_rows_as_it_reaches_several(kind):
     """Over REST * n_features rows the sums agree to first order in the step."""
     n_features, step = 3, 1e-6
-    n_rows = regularize.REST * n_features
+    n_rows = REST * n_features
     _, mixture, X = start(kind, 2, n_features)
     options = options_of(kind, 2, n_features, np.array([0.5, 1.0, 2.0]))
 
@@ -393,7 +394,7 @@ def test_anchor_is_the_whole_pass(kind):
     rule = rules.SEMVR(Constant(0.25))
     learner = learner_of(rule, mixture, n_rows=1e6, batch_size=20)
     first = replace(learner, state=rule.anchor(learner.state, mixture, e_step(mixture, X)))
-    learned = first._learn_small(X[:20], NO_WEIGHTS, np.array([0.25]), np.zeros(1), np.zeros(1)).mixture
+    learned = first._learn_small(X[:20], NO_WEIGHTS, np.array([0.25]))[0].mixture
     everything = learner_of(rules.OnlineEM(Constant(0.25)), mixture, n_rows=1e6, batch_size=len(X))
     expected = everything.learn(X, NO_WEIGHTS)[0].mixture
     assert_mixtures_close(learned, expected)

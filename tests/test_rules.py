@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from dataclasses import replace
 from functools import partial
@@ -23,7 +24,8 @@ from common import (
 )
 from streamgmm import Mixture, covariance, datasets, e_step, parameterizations, priors, rules
 from streamgmm.fit.batch import fit_em
-from streamgmm.fit.stream import Learner
+from streamgmm.fit.stream import Info, Learner
+from streamgmm.kernels.records import flattened
 from streamgmm.rules.schedules import Constant, HalfLife, PowerDecay
 from streamgmm.sweep import CHUNK
 
@@ -304,7 +306,8 @@ def test_gradient_ascent_climbs_to_where_em_does(kind, name, precondition):
         batch_size=len(X),
         options=options_of(kind, 2, 2),
     )
-    learner, log_likelihood, _, _ = learner.learn(np.tile(X, (n_steps, 1)), NO_WEIGHTS)
+    learner, info = learner.learn(np.tile(X, (n_steps, 1)), NO_WEIGHTS)
+    log_likelihood = info.log_likelihood
     path = log_likelihood / len(X)
     assert (np.diff(path) > -1e-12).all()
     assert path[-1] > path[0] + 0.01
@@ -339,15 +342,14 @@ def test_update_is_a_pure_function(name, kind):
     rule = rules.get(name)
     state = rule.init(mixture, n_rows=10.0)
     statistics = e_step(mixture, X[:1] if rule.row_by_row else X)
-    kept = [np.copy(a) for a in (*state.memory, state.options, *mixture.kernel_form())]
+    kept = copy.deepcopy(arrays(state.memory, state.options, mixture.kernel_form()))
     sums = [np.copy(a) for a in (statistics.nk, statistics.s1, statistics.s2)]
     learned, later = rule.update(statistics, state, mixture)
     again, _ = rule.update(statistics, state, mixture)
     assert learned == again
     assert learned != mixture
     assert (state.t, later.t) == (10.0, 11.0)
-    for old, new in zip(kept, (*state.memory, state.options, *mixture.kernel_form()), strict=True):
-        np.testing.assert_array_equal(new, old)
+    assert_same_arrays(arrays(state.memory, state.options, mixture.kernel_form()), kept)
     for old, new in zip(sums, (statistics.nk, statistics.s1, statistics.s2), strict=True):
         np.testing.assert_array_equal(new, old)
 
@@ -431,6 +433,30 @@ def reduced(statistics, mixture, at_anchor, everything):
     return total if (total.nk > 1e-3 * ratio * everything.nk).all() and positive.all() else statistics
 
 
+def arrays(*records):
+    """Return all that is in records, by name."""
+    named = {}
+    for record in records:
+        named |= flattened(record, "" if len(records) == 1 else f"{type(record).__name__}.")
+    return named
+
+
+def arrays_of(learner):
+    return arrays(learner.parameters, learner.state.memory, learner.state.options)
+
+
+def assert_same_arrays(mine, other):
+    assert mine.keys() == other.keys()
+    for name in mine:
+        np.testing.assert_array_equal(mine[name], other[name], err_msg=name)
+
+
+def lower(array):
+    """Return an array, of matrices only what the kernels keep."""
+    square = array.ndim == 3 and array.shape[1] == array.shape[2]
+    return np.tril(array) if square else array
+
+
 def learn_in_python(rule, mixture, X, w, *, batch_size, n_rows, options):
     """Return what `Learner.learn` should: one update after the other, each from its own E-step."""
     state = rule.init(mixture, n_rows=n_rows, batch_size=batch_size, options=options)
@@ -448,9 +474,9 @@ def learn_in_python(rule, mixture, X, w, *, batch_size, n_rows, options):
             mixture, state = rule.update(statistics, state, mixture)
             continue
         step = rule.steps(np.array([state.t]), fraction, start=state.start, batch_size=batch_size)[0]
-        parameters, memory = rule.apply(statistics, step, mixture.kernel_form(), state, mixture.kind)
-        mixture = Mixture.from_kernel_form(*parameters, mixture.covariance_type)
-        state = state._replace(t=state.t + fraction[0], memory=memory)
+        model, state, _ = rule.apply(statistics, step, mixture.kernel_form(), state, mixture.kind)
+        mixture = Mixture.from_kernel_form(model, mixture.covariance_type)
+        state = state._replace(t=state.t + fraction[0])
     return mixture, state, np.array(log_likelihood)
 
 
@@ -478,22 +504,22 @@ def assert_stream_is_the_loop(
         "n_rows": 50.0,
         "options": options_of(kind, n_components, n_features, 0.2, prior),
     }
-    learner, log_likelihood, weight, n_rows = Learner.start(rule, mixture, **setting).learn(X, w)
+    learner, info = Learner.start(rule, mixture, **setting).learn(X, w)
     expected, state, expected_log_likelihood = learn_in_python(rule, mixture, X, w, **setting)
     assert_mixtures_close(learner.mixture, expected, rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(log_likelihood, expected_log_likelihood, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(info.log_likelihood, expected_log_likelihood, rtol=1e-9, atol=1e-9)
     cuts = np.arange(0, n_samples, batch_size)
-    np.testing.assert_array_equal(n_rows, np.diff([*cuts, n_samples]))
-    np.testing.assert_allclose(weight, np.add.reduceat(w, cuts) if weighted else n_rows, rtol=1e-13)
+    np.testing.assert_array_equal(info.n_rows, np.diff([*cuts, n_samples]))
+    weight = np.add.reduceat(w, cuts) if weighted else info.n_rows
+    np.testing.assert_allclose(info.weight, weight, rtol=1e-13)
+    assert info.accepted.all()
+    assert not info.refused.any()
     np.testing.assert_allclose(learner.state.t, state.t, rtol=1e-12)
-    for mine, other in zip(learner.state.memory, state.memory, strict=True):
-        if rule.makes_passes:  # the anchor follows
-            kept = {1: 2 + n_components, 2: n_components, 3: n_components}[np.ndim(mine)]
-            mine, other = mine[:kept], other[:kept]
-        if np.ndim(mine) != 3 or not learner.mixture.kind.has_matrices:
-            np.testing.assert_allclose(mine, other, rtol=1e-8, atol=1e-8)
-        else:
-            np.testing.assert_allclose(np.tril(mine), np.tril(other), rtol=1e-8, atol=1e-8)
+    mine, other = arrays(learner.state.memory), arrays(state.memory)
+    for name in mine:
+        if not name.startswith(("anchor", "total", "counters.anchor")):  # which `Learner.learn` sets
+            first, second = (lower(a[name]) for a in (mine, other))
+            np.testing.assert_allclose(first, second, rtol=1e-8, atol=1e-8, err_msg=name)
     assert learner.state.n_refused == state.n_refused == 0
 
 
@@ -537,17 +563,15 @@ def test_pieces_of_whole_batches_change_no_bit(name, kind, batch_size):
     learner = Learner.start(
         rules.get(name), mixture, n_rows=50.0, batch_size=batch_size, options=options_of(kind, 3, 3, 0.2)
     )
-    whole, log_likelihood, _, _ = learner.learn(X, NO_WEIGHTS)
+    whole, info = learner.learn(X, NO_WEIGHTS)
     cuts = np.array([0, 1, 2, 5, 6, 10**9]) * batch_size
     parts = []
     for begin, end in itertools.pairwise(cuts):
-        learner, part, _, _ = learner.learn(X[begin:end], NO_WEIGHTS)
+        learner, part = learner.learn(X[begin:end], NO_WEIGHTS)
         parts.append(part)
-    np.testing.assert_array_equal(np.concatenate(parts), log_likelihood)
-    for one, other in zip(learner.parameters, whole.parameters, strict=True):
+    for one, other in zip(Info.join(parts), info, strict=True):
         np.testing.assert_array_equal(one, other)
-    for one, other in zip(learner.state.memory, whole.state.memory, strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert_same_arrays(arrays_of(learner), arrays_of(whole))
     assert learner.state.t == whole.state.t
     assert learner.mixture == whole.mixture
 
@@ -592,12 +616,9 @@ def test_learning_changes_nothing_in_place(name, kind):
     learner = Learner.start(
         rules.get(name), mixture, n_rows=50.0, batch_size=10, options=options_of(kind, 3, 3, 0.2)
     )
-    kept = [np.copy(a) for a in (*learner.parameters, *learner.state.memory, learner.state.options, X)]
+    kept = copy.deepcopy(arrays_of(learner) | {"X": X})
     first = learner.learn(X, NO_WEIGHTS)[0]
-    for array, old in zip(
-        (*learner.parameters, *learner.state.memory, learner.state.options, X), kept, strict=True
-    ):
-        np.testing.assert_array_equal(array, old)
+    assert_same_arrays(arrays_of(learner) | {"X": X}, kept)
     assert learner.learn(X, NO_WEIGHTS)[0].mixture == first.mixture
 
 
@@ -698,9 +719,9 @@ def test_far_outlier_leaves_a_valid_mixture(name, kind, batch_size, floor, dista
     for outlier in (np.full(3, distance), np.array([0.0, -distance, 0.0])):
         shaken = learner.learn(np.concatenate([outlier[np.newaxis], X[:2]]), NO_WEIGHTS)[0]
         assert_valid(shaken.mixture, X)
-        later, log_likelihood, _, _ = shaken.learn(X[99:], NO_WEIGHTS)
+        later, info = shaken.learn(X[99:], NO_WEIGHTS)
         assert_valid(later.mixture, X)
-        assert np.isfinite(log_likelihood).all()
+        assert np.isfinite(info.log_likelihood).all()
 
 
 @every_rule

@@ -100,7 +100,8 @@ def options(
         FLAGS, is_pooled=kind.pooled, has_prior=prior is not None, is_regular=prior is not None or floor.any()
     )
     zeros = kind.empty_batch(n_components, n_features)
-    made = Options(flags, floor, *(np.zeros(n_components) for _ in range(3)), zeros.s1, zeros.s2)
+    counts = np.zeros((3, n_components))
+    made = Options(flags, floor, counts[0], counts[1], counts[2], zeros.s1, zeros.s2)
     if prior is None:
         return made
     priors = [prior] * n_components if isinstance(prior, ConjugatePrior) else list(prior)

@@ -19,7 +19,7 @@ def function_reader(signature: Any) -> Any:
     """Return a function for compiled code that turns an address into a first-class function."""
     kind = types.FunctionType(signature)
 
-    @intrinsic
+    @intrinsic  # type: ignore[untyped-decorator]
     def read(typingctx: Any, address: Any) -> Any:
         def codegen(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
             function = cgutils.create_struct_proxy(kind)(context, builder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ class History:
     n_rows: Array = field(default_factory=lambda: np.empty(0))
     n_batches: int = 0
 
-    def extend(self, log_likelihood: Array, weight: Array, n_rows: Array) -> History:
+    def extend(self, log_likelihood: Array, weight: Array, n_rows: Any) -> History:
         """Return the history with these mini-batches added."""
         history = self
         new = np.stack([log_likelihood, weight, n_rows.astype(np.float64)])

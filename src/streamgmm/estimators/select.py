@@ -16,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from streamgmm import covariance
+from streamgmm._compat.sklearn import validate_params
 from streamgmm.fit.rows import ArrayRows, Rows, RowsChangedError
 from streamgmm.mixture import Mixture
 from streamgmm.sweep import CHUNK, thread_count

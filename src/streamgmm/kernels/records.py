@@ -83,7 +83,7 @@ def copied(arrays: Any) -> Any:
 
 def flattened(arrays: Any, prefix: str = "") -> dict[str, Any]:
     """Return what is in a record under names like "anchor.means" and "counters.window", as arrays."""
-    flat = {}
+    flat: dict[str, Any] = {}
     for name, value in zip(arrays._fields, arrays, strict=True):
         if isinstance(value, tuple):
             flat |= flattened(value, f"{prefix}{name}.")

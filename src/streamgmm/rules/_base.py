@@ -11,7 +11,7 @@ import numpy as np
 from streamgmm import covariance, priors
 from streamgmm.covariance import CovarianceType
 from streamgmm.kernels import records, rows
-from streamgmm.kernels.records import Batch, Options, copied
+from streamgmm.kernels.records import Batch, Options, copied, flattened
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
 
@@ -257,7 +257,7 @@ class Rule(ABC):
         (500.0, array([9., 0.]))
         """
         descent = Descent.of(old, new, index)
-        options = priors.carried(new.kind, state.options, descent.index)
+        options = priors.carried(new.kind, state.options, descent.ancestor)
         fresh = self._memory(new, 1.0, None)
         memory = self._carried(state.memory, fresh, descent)
         return state._replace(memory=memory, options=options)
@@ -285,7 +285,7 @@ class Descent(NamedTuple):
     Attributes
     ----------
     old, new : Mixture
-    index : ndarray of int, of shape (n_new,)
+    ancestor : ndarray of int, of shape (n_new,)
         The component that each goes on from, or -1.
     same : ndarray of bool, of shape (n_new,)
         Whether its mean and covariance are what they were, to the last bit.
@@ -293,7 +293,7 @@ class Descent(NamedTuple):
 
     old: Mixture
     new: Mixture
-    index: np.ndarray[Any, np.dtype[np.intp]]
+    ancestor: np.ndarray[Any, np.dtype[np.intp]]
     same: np.ndarray[Any, np.dtype[np.bool_]]
 
     @classmethod
@@ -324,23 +324,23 @@ class Descent(NamedTuple):
 
     def inherited(self, old: Array, fresh: Array) -> Array:
         """Return old entries (n_old, ...) of components that descend from one, fresh ones of the others."""
-        return self._chosen(self.index >= 0, old, fresh)
+        return self._chosen(self.ancestor >= 0, old, fresh)
 
     def _chosen(self, mask: Any, old: Array, fresh: Array) -> Array:
         shape = (len(mask),) + (1,) * (fresh.ndim - 1)
-        return np.where(mask.reshape(shape), old[self.index], fresh)
+        return np.where(mask.reshape(shape), old[self.ancestor], fresh)
 
     def weights(self, remembered: Array) -> Array:
         """Return remembered weights, changed in the proportion in which the mixture's weights were."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            changed = remembered[self.index] * (self.new.weights / self.old.weights[self.index])
-        usable = (self.index >= 0) & np.isfinite(changed)
+            changed = remembered[self.ancestor] * (self.new.weights / self.old.weights[self.ancestor])
+        usable = (self.ancestor >= 0) & np.isfinite(changed)
         weights = np.where(usable, changed, self.new.weights)
         return np.asarray(weights / weights.sum())
 
 
 def _require_same_shapes(expected: Any, received: Any) -> None:
-    if type(expected) is not type(received) or any(
-        np.shape(mine) != np.shape(other) for mine, other in zip(expected, received, strict=True)
-    ):
+    if type(expected) is not type(received) or [np.shape(a) for a in flattened(expected).values()] != [
+        np.shape(a) for a in flattened(received).values()
+    ]:
         raise ValueError("`state` must be this rule's, for a mixture of this size and type: call `init`")

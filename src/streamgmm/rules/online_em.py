@@ -56,7 +56,7 @@ class OnlineEM(Rule):
     def __init__(self, schedule: Schedule | None = None) -> None:
         self.schedule = PowerDecay() if schedule is None else require_schedule("schedule", schedule)
 
-    def _memory(self, mixture: Mixture, n_rows: float, statistics: Statistics | None) -> Moments:
+    def _memory(self, mixture: Mixture, n_rows: float, statistics: Statistics | None) -> Any:
         kind = mixture.kind
         model = mixture.kernel_form()
         weights, means, covariances = mixture.weights, model.means.copy(), kind.scatter(model.scale)

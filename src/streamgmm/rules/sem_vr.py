@@ -157,7 +157,7 @@ class SEMVR(OnlineEM):
     def __init__(self, schedule: Schedule | None = None) -> None:
         super().__init__(HalfLife(1000.0) if schedule is None else schedule)
 
-    def _memory(self, mixture: Mixture, n_rows: float, statistics: Statistics | None) -> AnchoredMoments:
+    def _memory(self, mixture: Mixture, n_rows: float, statistics: Statistics | None) -> Any:
         moments = super()._memory(mixture, n_rows, statistics)
         form = mixture.kernel_form()
         nowhere = type(form)(*map(np.zeros_like, form))
@@ -169,7 +169,8 @@ class SEMVR(OnlineEM):
         """Return room for the rows' statistics under the anchor, too."""
         own = Batch(0.0, 0.0, *(np.zeros_like(array) for array in model))
         row, factor = np.zeros(model.means.shape[1]), np.zeros((2, *model.scale.shape[1:]))
-        return AnchoredRoom(*super().scratch(model, kind), own, row, factor)
+        room = super().scratch(model, kind)
+        return AnchoredRoom(room.weights, room.pooled, own, row, factor)
 
     def anchor(self, state: RuleState, mixture: Mixture, statistics: Statistics | None) -> RuleState:
         """Return the state with this mixture, and the statistics of all rows under it, as the anchor.

@@ -111,7 +111,7 @@ def from_responsibilities(
     nk = weighted.sum(axis=0)
     center, scatter = feature_moments(X, weights)
     deviations = deviations_of(X, scatter)
-    n_components, n_features = len(nk), X.shape[1]
+    n_components = len(nk)
     partial = bool((resp.sum(axis=1) == 0).any())
     if partial and kind.is_shared:
         origin = np.repeat(center[np.newaxis], n_components, axis=0)

@@ -151,8 +151,8 @@ class AnnealedSGD(Rule):
         n_components = mixture.n_components
         width = math.sqrt(n_components) / 4 if self.width is None else self.width
         counters = record(COUNTERS, window=n_rows, width=max(width, self.min_width), rate=1.0)
-        profiles = [np.zeros(n) for n in grid(n_components)]
-        annealed.write_profiles(counters.width, *profiles)
+        rows, columns = (np.zeros(n) for n in grid(n_components))
+        annealed.write_profiles(counters.width, rows, columns)
         form = mixture.kernel_form()
         variances = 1.0 / form.scale[:, :, 0]
         total = mixture.weights @ (variances + np.square(form.means - mixture.weights @ form.means))
@@ -160,7 +160,7 @@ class AnnealedSGD(Rule):
         least = np.minimum(bound * total, variances.min(axis=0))
         largest = np.maximum(total / bound, variances.max(axis=0))
         base = -mixture.kind.log_scale(form.scale)
-        return Annealing(counters, *profiles, mixture.weights, base, total, least, largest)
+        return Annealing(counters, rows, columns, mixture.weights, base, total, least, largest)
 
     def scratch(self, model: Any, kind: CovarianceType) -> Room:
         """Return room for scores and a row."""

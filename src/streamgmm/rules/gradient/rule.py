@@ -238,7 +238,7 @@ class GradientAscent(Rule):
         )  # the entries of theta of each component
         theta, average, slots = fresh.theta.copy(), fresh.theta.copy(), fresh.slots.copy()
         weights = descent.weights(memory.weights)
-        for k, (before, same) in enumerate(zip(descent.index, descent.same, strict=True)):
+        for k, (before, same) in enumerate(zip(descent.ancestor, descent.same, strict=True)):
             if before >= 0:
                 average[new[k]] = memory.average[old[before]]
                 slots[:, new[k]] = memory.slots[:, old[before]]
