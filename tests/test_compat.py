@@ -69,9 +69,10 @@ def test_without_a_folder_to_write_all_works_and_one_warning_says_so(written_now
     assert done.stderr.count("Warning: ") == done.stderr.count("NUMBA_CACHE_DIR") == 1
 
 
-def test_the_command_warns_on_standard_error(written_nowhere):
-    done = written_nowhere("-m", "streamgmm.cli", "--help")
-    assert done.stdout.startswith("Usage: ")
+def test_the_command_warns_on_standard_error(written_nowhere, tmp_path):
+    (tmp_path / "rows.csv").write_text("x\n" + "\n".join(str(n) for n in range(50)))
+    done = written_nowhere("-m", "streamgmm.cli", "fit", "rows.csv", "--json")
+    assert '"means"' in done.stdout
     assert done.stderr.count("Warning: ") == done.stderr.count("NUMBA_CACHE_DIR") == 1
 
 

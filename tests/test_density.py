@@ -412,7 +412,7 @@ def test_parameters_come_back(kind):
     np.testing.assert_array_equal(mixture.means, parameters.means)
     np.testing.assert_allclose(mixture.covariances, parameters.covariances, rtol=1e-13, atol=1e-15)
     assert mixture.covariance_type == kind
-    again = Mixture.from_kernel_form(*mixture.kernel_form(), kind)
+    again = Mixture.from_kernel_form(mixture.kernel_form(), kind)
     np.testing.assert_allclose(again.factor, mixture.factor, rtol=1e-14)
     np.testing.assert_allclose(again.log_weights, mixture.log_weights, rtol=1e-13, atol=1e-14)
 

@@ -327,14 +327,14 @@ def test_trace_is_what_a_learner_does(rule, batch_size):
     mixture = Mixture([0.5, 0.5], [[-1.0, 0.0], [1.0, 0.0]], [np.eye(2)] * 2)
     run = trace(rule, mixture, X, sample_weight=w, batch_size=batch_size, n_rows=50.0, n_snapshots=12)
     options = rules.get(rule).init(mixture).options
-    learner = Learner.start(
+    learner, info = Learner.start(
         rules.get(rule), mixture, n_rows=50.0, batch_size=batch_size, options=options
     ).learn(X, w)
     assert run.mixtures[0] == mixture
-    assert run.mixtures[-1] == learner[0].mixture
+    assert run.mixtures[-1] == learner.mixture
     assert len(run.mixtures) == len(run.rows) <= 12
-    np.testing.assert_array_equal(run.log_likelihood, learner[1])
-    np.testing.assert_array_equal(run.weight, learner[2])
+    np.testing.assert_array_equal(run.log_likelihood, info.log_likelihood)
+    np.testing.assert_array_equal(run.weight, info.weight)
     np.testing.assert_allclose(run.rows[[0, -1]], [50.0, 50.0 + w.sum()])
     np.testing.assert_array_equal(run.statistics.nk, e_step(run.mixtures[-1], X, w).nk)
     assert (run.n_refused, run.failure) == (0, None)

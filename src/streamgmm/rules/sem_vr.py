@@ -163,7 +163,8 @@ class SEMVR(OnlineEM):
         nowhere = type(form)(*map(np.zeros_like, form))
         total = Sums(np.zeros_like(form.offset), np.zeros_like(form.means), np.zeros_like(form.scale))
         counters = record(COUNTERS, window=moments.counters.window)
-        return AnchoredMoments(counters, *moments[1:], nowhere, total)
+        _, weights, means, covariances = moments
+        return AnchoredMoments(counters, weights, means, covariances, nowhere, total)
 
     def scratch(self, model: Any, kind: CovarianceType) -> AnchoredRoom:
         """Return room for the rows' statistics under the anchor, too."""

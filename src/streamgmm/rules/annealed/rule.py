@@ -181,13 +181,14 @@ class AnnealedSGD(Rule):
 
     def _carried(self, memory: Annealing, fresh: Annealing, descent: Descent) -> Annealing:
         annealed.write_profiles(memory.counters.width, fresh.profile_rows, fresh.profile_columns)
+        variances = 1.0 / descent.new.kernel_form().scale[:, :, 0]
         return fresh._replace(
             counters=memory.counters.copy(),
             weights=descent.weights(memory.weights),
             base=descent.kept(memory.base, fresh.base),
             unit=memory.unit.copy(),
-            least=np.minimum(memory.least, fresh.least),
-            largest=np.maximum(memory.largest, fresh.largest),
+            least=np.minimum(memory.least, variances.min(axis=0)),
+            largest=np.maximum(memory.largest, variances.max(axis=0)),
         )
 
     def steps(self, t: Array, fraction: Array, *, start: float, batch_size: int) -> Array:
