@@ -197,7 +197,7 @@ def permuted(mixture, order):
 
 @pytest.mark.parametrize(("name", "kind"), [case for case in CASES if case[0] != "annealed-sgd"])
 def test_reordered_components_go_on_as_they_would_have(name, kind):
-    """To rounding: sums over components are in another order. On the grid of "annealed-sgd" it is no order."""
+    """To rounding: sums over components are in another order. Not on a grid, where neighbors matter."""
     one, X = learner(name, kind, batch_size=4)
     one, _ = one.learn(X[:200], NO_WEIGHTS)
     order = [2, 0, 1]
