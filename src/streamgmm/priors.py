@@ -96,8 +96,13 @@ def options(
         One for all components, or one for each.
     """
     floor = kind.pool_features(np.array(np.broadcast_to(floor, (n_features,)), dtype=np.float64))
+    has_prior = prior is not None
     flags = record(
-        FLAGS, is_pooled=kind.pooled, has_prior=prior is not None, is_regular=prior is not None or floor.any()
+        FLAGS,
+        is_pooled=kind.pooled,
+        has_prior=has_prior,
+        is_regular=has_prior or floor.any(),
+        is_joint=has_prior or kind.is_shared,
     )
     zeros = kind.empty_batch(n_components, n_features)
     counts = np.zeros((3, n_components))

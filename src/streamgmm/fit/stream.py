@@ -231,7 +231,7 @@ class Learner:
             *(kernel_rows(X), weights, self.state.batch_size, steps, parameters, memory),
             self.rule.scratch(parameters, kind),
             self.rule.tools(kind, *parameters.means.shape),
-            self.state.options,
+            self.rule.compiled_options(self.state.options),
             moments,
             info,
         )

@@ -53,9 +53,8 @@ def exact_kernel(function: F) -> F:
 
 def inlined(function: F) -> F:
     """Compile a small function into its callers: passing arrays to it would cost more than its work."""
-    return numba.njit(nogil=True, cache=CAN_KEEP, error_model="numpy", fastmath=_EXACT, forceinline=True)(
-        function
-    )
+    options = {"nogil": True, "error_model": "numpy", "fastmath": _EXACT, "_nrt": False, "forceinline": True}
+    return numba.njit(cache=CAN_KEEP, **options)(function)
 
 
 def spliced(function: F) -> F:
@@ -101,7 +100,7 @@ def generic(name: str, *, fast: bool = False, inline: bool = False, nrt: bool = 
         call.of = of  # type: ignore[attr-defined]
         call.types = lambda: tuple(bodies)  # type: ignore[attr-defined]
         options = {"nogil": True, "error_model": "numpy", "fastmath": _FAST if fast else _EXACT}
-        options |= {} if nrt or inline else {"_nrt": False}
+        options |= {} if nrt else {"_nrt": False}
         options |= {"forceinline": True} if inline else {}
         overload(call, jit_options=options, strict=False)(choose)
         return call

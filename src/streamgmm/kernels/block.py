@@ -6,7 +6,9 @@ import numpy as np
 
 from ._jit import kernel, spliced
 from .elementary import exp_nonpositive, log_positive
-from .family import accumulate, log_joint
+from .family import accumulate, log_joint, total_scatter
+
+_LARGEST = 1e300
 
 
 @kernel
@@ -49,7 +51,7 @@ def normalize(n, joint, w, top, log_prob):
 
 @spliced
 def block_statistics(x, n, w, model, scratch, joint, top, log_prob, batch):
-    """Add a block's statistics to ``batch`` and return its log-likelihood.
+    """Add a block's statistics to ``batch`` and return its log-likelihood, minus infinity if they overflow.
 
     ``w`` (block,) are the row weights; ``joint`` (n_components, block), ``top`` and ``log_prob`` (block,) and
     ``scratch``, at least (n_features + 2) blocks long, are working space.
@@ -57,4 +59,4 @@ def block_statistics(x, n, w, model, scratch, joint, top, log_prob, batch):
     log_joint(x, n, model, scratch, joint)
     log_likelihood = normalize(n, joint, w, top, log_prob)
     accumulate(x, n, w, joint, model, scratch, batch)
-    return log_likelihood
+    return log_likelihood if total_scatter(batch, model) < _LARGEST else -np.inf

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from ._jit import generic
 
+FAR = 1e150  # from a mean: the squares of rows further away would overflow
+
 
 @generic("model")
 def log_joint(x, n, model, scratch, out):
@@ -45,8 +47,9 @@ def accumulate(x, n, w, resp, model, scratch, batch):
 def row_statistics(x, w, model, z, batch):
     """Write the statistics of one row x (n_features,) of weight w to ``batch``; return its log-likelihood.
 
-    ``z`` (n_features,) is scratch. A single row has a function of its own, since for it the start of a SIMD
-    loop would cost more than the row.
+    That is minus infinity for a row that is further than `FAR` from a mean, or so far that its density
+    underflows even in logarithms. ``z`` (n_features,) is scratch. A single row has a function of its own,
+    since for it the start of a SIMD loop would cost more than the row.
     """
 
 
@@ -60,14 +63,22 @@ def total_scatter(batch, model):
     """Return the sum of the moments' diagonals: finite if all moments are."""
 
 
-@generic("model")
+@generic("model", inline=True)
 def refit(share, batch, model, memory, scratch, options):
-    """Blend moments into the running ones, and refit means and factors to those: EM's M-step.
+    """Blend moments into the running ones, and refit the components that had rows to those: EM's M-step.
 
     With c = share / (running weight), h = c nk the share of the mini-batch in a component, m = s1 / nk and
     C = s2 / nk about the old mean: mean' = mean + h m,  S' = (1 - h) S + h C - h^2 m m' (stepwise EM; Cappe
-    and Moulines, 2009). A step of 1 is the M-step of EM. With a prior, the parameters are the posterior mode
-    given the running moments, counted as ``memory.counters.window`` rows.
+    and Moulines, 2009). A step of 1 is the M-step of EM.
+    """
+
+
+@generic("model")
+def refit_jointly(share, batch, model, memory, scratch, options):
+    """Do the same with `JointOptions`: refit all components, whether they had rows or not.
+
+    With a prior, the parameters are the posterior mode given the running moments, counted as
+    ``memory.counters.window`` rows.
     """
 
 
@@ -79,7 +90,7 @@ def regularize(k, share, debt, batch, model, options):
     """
 
 
-@generic("model")
+@generic("model", inline=True)
 def is_rank_one(batch, model):
     """Tell whether updates may take s2 for s1 s1' / nk: all rows coincide, and that spares work."""
 
@@ -93,11 +104,11 @@ def is_near(k, with_factor, model, means, scale, scratch, j):
     """
 
 
-@generic("model")
+@generic("model", inline=True)
 def is_definite(k, count, s1, s2, model, scratch):
     """Tell whether s1[k] and s2[k] can be moments of ``count`` rows: whether their covariance is definite."""
 
 
-@generic("model")
+@generic("model", inline=True)
 def recenter(k, n, origin, s1, s2, model):
     """Move s1[k] and s2[k], the moments of n rows about origin[k], to be about component k's mean."""

@@ -7,11 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._jit import inlined
-from .family import total_scatter
 from .records import IDLE, LEARNED, REFUSED
 
 NEGLIGIBLE = 1e-16  # a component with less of a mini-batch keeps its mean and covariance
-_LARGEST = 1e300
 COUNTERS = np.dtype([("window", "f8")])
 
 
@@ -47,13 +45,13 @@ class Room(NamedTuple):
 
 
 @inlined
-def fate(batch, model):
+def fate(batch):
     """Return what must become of a mini-batch: REFUSED if its moments overflow, IDLE without weight."""
     if not batch.log_likelihood > -np.inf:
         return REFUSED
     if not batch.weight > 0.0:
         return IDLE
-    return LEARNED if total_scatter(batch, model) < _LARGEST else REFUSED
+    return LEARNED
 
 
 @inlined

@@ -41,8 +41,8 @@ class Options(NamedTuple):
     Attributes
     ----------
     flags : record of `FLAGS`
-        Whether a family's covariances are pooled (over components or features), whether there is a prior, and
-        whether there is that or a floor.
+        Whether a family's covariances are pooled (over components or features), whether there is a prior,
+        whether there is that or a floor, and whether all components must be refitted together.
     floor : (n_features,)
         The variance added to each feature.
     concentration : (n_components,)
@@ -65,7 +65,14 @@ class Options(NamedTuple):
     scatter: Any
 
 
-FLAGS = np.dtype([("is_pooled", "?"), ("has_prior", "?"), ("is_regular", "?")])
+class JointOptions(Options):
+    """Options under which EM refits all components, whatever rows came: a prior, or a covariance for all.
+
+    A type of its own, so that the code for them is not in the way of rows where it is of no use.
+    """
+
+
+FLAGS = np.dtype([(name, "?") for name in ("is_pooled", "has_prior", "is_regular", "is_joint")])
 
 
 def record(kind: np.dtype[Any], **values: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ._jit import generic
 
 
-@generic("memory", nrt=True)
+@generic("memory", inline=True)
 def update(batch, step, model, memory, scratch, tools, options):
     """Change parameters and memory, in place, given the statistics of a mini-batch; return what became of it.
 
@@ -27,6 +27,6 @@ def update(batch, step, model, memory, scratch, tools, options):
     """
 
 
-@generic("memory", nrt=True)
+@generic("memory", inline=True)
 def control(X, begin, end, weights, batch, model, memory, scratch):
     """Change a mini-batch's statistics before the update; the only place where a rule may look at rows."""

@@ -100,6 +100,10 @@ class Rule(ABC):
         """Return the settings and addresses that the compiled update takes, or None."""
         return None
 
+    def compiled_options(self, options: Options) -> Options:
+        """Return regularization and prior as the compiled update takes them."""
+        return options
+
     @abstractmethod
     def steps(self, t: Array, fraction: Array, *, start: float, batch_size: int) -> Array:
         """Return the steps of mini-batches at times t that hold a fraction of their rows."""
@@ -205,9 +209,10 @@ class Rule(ABC):
         ``rows_of`` are the rows and their weights, for rules that look at them (`kernels.rule.control`).
         """
         model, memory = copied(model), copied(state.memory)
+        is_finite = np.isfinite(statistics.s1).all() and np.isfinite(statistics.s2).all()
         batch = Batch(
             float(statistics.weight),
-            float(statistics.log_likelihood),
+            float(statistics.log_likelihood) if is_finite else -np.inf,
             statistics.nk.copy(),
             statistics.s1.copy(),
             kind.kernel_moments(statistics.s2),
@@ -215,7 +220,7 @@ class Rule(ABC):
         X, weights = rows_of or (_NO_ROWS, _NO_WEIGHTS)
         outcome = rows.learn_batch(
             *(X, weights, batch, float(step), model, memory, self.scratch(model, kind)),
-            *(self.tools(kind, *model.means.shape), state.options),
+            *(self.tools(kind, *model.means.shape), self.compiled_options(state.options)),
         )
         state = state._replace(memory=memory).counted(np.array([outcome]))
         if outcome <= records.STOPPED:

@@ -66,7 +66,7 @@ def _learn(batch, step, model, memory, scratch, tools, options):
     Regularization and prior are pseudo-rows of full rank: for single rows they are added now and then, for
     all rows since the last time (see `streamgmm.kernels.records.Options`).
     """
-    outcome = fate(batch, model)
+    outcome = fate(batch)
     if outcome != LEARNED:
         return outcome
     n_components, n_features = model.means.shape

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from streamgmm.covariance import CovarianceType
-from streamgmm.kernels.family import refit
+from streamgmm.kernels._jit import generic
+from streamgmm.kernels.family import refit, refit_jointly
 from streamgmm.kernels.m_step import COUNTERS, Moments, Room, blend_weights, fate
-from streamgmm.kernels.records import LEARNED, record
+from streamgmm.kernels.records import LEARNED, JointOptions, Options, record
 from streamgmm.kernels.rule import update
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
@@ -18,12 +19,27 @@ from ._base import Descent, Rule
 from .schedules import PowerDecay, Schedule, require_schedule, shared
 
 
+@generic("options", inline=True)
+def m_step(share, batch, model, memory, scratch, options):
+    """Blend the moments and refit the mixture: the components that had rows, or all."""
+
+
+@m_step.of(Options)
+def _alone(share, batch, model, memory, scratch, options):
+    refit(share, batch, model, memory, scratch, options)
+
+
+@m_step.of(JointOptions)
+def _jointly(share, batch, model, memory, scratch, options):
+    refit_jointly(share, batch, model, memory, scratch, options)
+
+
 def blend_and_refit(batch, step, model, memory, scratch, tools, options):
     """Blend a mini-batch into the running moments, and refit the mixture to those."""
-    outcome = fate(batch, model)
+    outcome = fate(batch)
     if outcome == LEARNED:
         blend_weights(step, batch, memory)
-        refit(step / batch.weight, batch, model, memory, scratch, options)
+        m_step(step / batch.weight, batch, model, memory, scratch, options)
     return outcome
 
 
@@ -81,6 +97,10 @@ class OnlineEM(Rule):
             means=descent.kept(memory.means, fresh.means),
             covariances=descent.kept(memory.covariances, fresh.covariances),
         )
+
+    def compiled_options(self, options: Options) -> Options:
+        """Return the options, in a type of their own where all components are refitted together."""
+        return JointOptions(*options) if options.flags.is_joint else options
 
     def steps(self, t: Array, fraction: Array, *, start: float, batch_size: int) -> Array:
         """Return the gains; a fraction f of a mini-batch gets 1 - (1 - g)^f."""

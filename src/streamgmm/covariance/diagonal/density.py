@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from streamgmm.kernels import family
+from streamgmm.kernels.family import FAR
 
 HALF_LOG_2PI = 0.9189385332046727
 
@@ -74,11 +75,13 @@ def row_statistics(x, w, model, z, batch):
     nk, s1, s2 = batch.nk, batch.s1, batch.s2
     n_components, n_features = means.shape
     best = -1e300
+    far = 0.0
     for k in range(n_components):
         quadratic = 0.0
         for a in range(n_features):
             y = x[a] - means[k, a]
             s1[k, a] = y
+            far = max(far, abs(y))
             quadratic += y * y * scale[k, a, 0]
         nk[k] = offset[k] - 0.5 * quadratic
         best = nk[k] if nk[k] > best else best
@@ -93,7 +96,7 @@ def row_statistics(x, w, model, z, batch):
             u = nk[k] * s1[k, a]
             s2[k, a, 0] = u * s1[k, a]
             s1[k, a] = u
-    if best < -1e299 and w > 0.0:
+    if (best < -1e299 or not far < FAR) and w > 0.0:
         return -np.inf
     return w * (best + np.log(total))
 

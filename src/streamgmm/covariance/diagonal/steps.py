@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from streamgmm.kernels import family
+from streamgmm.kernels._jit import inlined
 from streamgmm.kernels.linear import LEAST
 from streamgmm.kernels.m_step import NEGLIGIBLE, write_mode
 
@@ -11,51 +12,70 @@ from .density import DiagonalForm, write_offset
 _E_SQUARED = 7.38905609893065
 
 
+@inlined
+def _blend(k, c, nk, s1, s2, means, running, variances):
+    """Blend moments about the component's mean into component k's running mean and variances."""
+    keep = 1.0 - c * nk[k]
+    for a in range(means.shape[1]):
+        shift = means[k, a] - running[k, a]
+        first = c * (s1[k, a] + nk[k] * shift)
+        second = c * (s2[k, a, 0] + shift * (2.0 * s1[k, a] + nk[k] * shift))
+        variances[k, a, 0] = keep * variances[k, a, 0] + (second - first * first)
+        running[k, a] += first
+
+
+@inlined
+def _pool(k, scale):
+    """Give all features of component k their mean variance."""
+    n_features = scale.shape[1]
+    total = 0.0
+    for a in range(n_features):
+        total += 1.0 / scale[k, a, 0]
+    for a in range(n_features):
+        scale[k, a, 0] = n_features / total
+
+
 @family.refit.of(DiagonalForm)
 def refit(share, batch, model, memory, scratch, options):
-    """Refit the components that the mini-batch touched, or all with a prior."""
-    nk, s1, s2 = batch.nk, batch.s1, batch.s2
-    means, scale = model.means, model.scale
-    running, variances = memory.means, memory.covariances
-    prior_mean, prior_scatter, floor = options.mean, options.scatter, options.floor
-    has_prior, is_pooled = options.flags.has_prior, options.flags.is_pooled
-    window, least = memory.counters.window, NEGLIGIBLE * batch.weight
-    n_components, n_features = means.shape
-    for k in range(n_components):
-        c = share / memory.weights[k]
-        h = c * nk[k]
-        touched = nk[k] > least
-        if not (touched or has_prior):
-            continue
-        mean_count = options.mean_count[k]
-        n = window * memory.weights[k]
-        weigh = n / (mean_count + n)
-        count = n + options.covariance_count[k] if has_prior else 1.0
-        total = 0.0
-        for a in range(n_features):
-            if touched:
-                shift = means[k, a] - running[k, a]
-                first = c * (s1[k, a] + nk[k] * shift)
-                second = c * (s2[k, a, 0] + shift * (2.0 * s1[k, a] + nk[k] * shift))
-                variances[k, a, 0] = (1.0 - h) * variances[k, a, 0] + (second - first * first)
-                running[k, a] += first
+    """Blend and invert component by component."""
+    nk, weights, floor, is_pooled = batch.nk, memory.weights, options.floor, options.flags.is_pooled
+    means, scale, running, variances = model.means, model.scale, memory.means, memory.covariances
+    least = NEGLIGIBLE * batch.weight
+    for k in range(nk.size):
+        if nk[k] > least:
+            _blend(k, share / weights[k], nk, batch.s1, batch.s2, means, running, variances)
+            for a in range(floor.size):
                 means[k, a] = running[k, a]
-            value = variances[k, a, 0]
-            if has_prior:
-                shift = running[k, a] - prior_mean[k, a]
-                means[k, a] = prior_mean[k, a] + weigh * shift
-                value = n * value + prior_scatter[k, a, 0] + mean_count * weigh * shift * shift
-            total += value
-            value = value / count + floor[a]
-            scale[k, a, 0] = 1.0 / (value if value > LEAST else LEAST)
+                scale[k, a, 0] = 1.0 / max(variances[k, a, 0] + floor[a], LEAST)
+            if is_pooled:
+                _pool(k, scale)
+        write_offset(k, weights[k], model)
+
+
+@family.refit_jointly.of(DiagonalForm)
+def refit_jointly(share, batch, model, memory, scratch, options):
+    """Blend, add the prior and invert."""
+    nk, weights, floor, is_pooled = batch.nk, memory.weights, options.floor, options.flags.is_pooled
+    means, scale, running, variances = model.means, model.scale, memory.means, memory.covariances
+    prior_mean, prior_scatter = options.mean, options.scatter
+    least = NEGLIGIBLE * batch.weight
+    for k in range(nk.size):
+        if nk[k] > least:
+            _blend(k, share / weights[k], nk, batch.s1, batch.s2, means, running, variances)
+        n = memory.counters.window * weights[k]
+        mean_count = options.mean_count[k]
+        weigh = n / (mean_count + n)
+        count = n + options.covariance_count[k]
+        for a in range(floor.size):
+            shift = running[k, a] - prior_mean[k, a]
+            means[k, a] = prior_mean[k, a] + weigh * shift
+            value = n * variances[k, a, 0] + prior_scatter[k, a, 0] + mean_count * weigh * shift * shift
+            scale[k, a, 0] = 1.0 / max(value / count + floor[a], LEAST)
         if is_pooled:
-            total = total / (n_features * count) + floor[0]
-            for a in range(n_features):
-                scale[k, a, 0] = 1.0 / (total if total > LEAST else LEAST)
-    if has_prior:
-        write_mode(memory, options, scratch.weights)
-    for k in range(n_components):
-        write_offset(k, scratch.weights[k] if has_prior else memory.weights[k], model)
+            _pool(k, scale)
+    write_mode(memory, options, scratch.weights)
+    for k in range(nk.size):
+        write_offset(k, scratch.weights[k], model)
 
 
 @family.recenter.of(DiagonalForm)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from streamgmm.kernels import family
+from streamgmm.kernels.family import FAR
 
 HALF_LOG_2PI = 0.9189385332046727
 
@@ -187,11 +188,13 @@ def row_statistics(x, w, model, z, batch):
     nk, s1, s2 = batch.nk, batch.s1, batch.s2
     n_components, n_features = means.shape
     best = -1e300
+    far = 0.0
     for k in range(n_components):
         quadratic = 0.0
         for a in range(n_features):
             value = x[a] - means[k, a]
             s1[k, a] = value
+            far = max(far, abs(value))
             for b in range(a):
                 value -= scale[k, a, b] * z[b]
             z[a] = value
@@ -210,7 +213,7 @@ def row_statistics(x, w, model, z, batch):
             for b in range(a + 1):
                 s2[k, a, b] = u * s1[k, b]
             s1[k, a] = u
-    if best < -1e299 and w > 0.0:
+    if (best < -1e299 or not far < FAR) and w > 0.0:
         return -np.inf
     return w * (best + np.log(total))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streamgmm.kernels import family, linear
-from streamgmm.kernels._jit import exact_kernel, inlined
+from streamgmm.kernels._jit import inlined
 from streamgmm.kernels.m_step import NEGLIGIBLE, write_mode
 
 from .density import TriangularForm, write_offset
@@ -54,10 +54,7 @@ def _clear(pooled):
 
 @family.refit.of(TriangularForm)
 def refit(share, batch, model, memory, scratch, options):
-    """Refit the components that the mini-batch touched; all of them with a prior or a shared covariance."""
-    if options.flags.has_prior or options.flags.is_pooled:
-        _refit_all(share, batch, model, memory, scratch, options)
-        return
+    """Blend and factor component by component."""
     nk, weights, floor = batch.nk, memory.weights, options.floor
     least = NEGLIGIBLE * batch.weight
     for k in range(nk.size):
@@ -68,8 +65,9 @@ def refit(share, batch, model, memory, scratch, options):
         write_offset(k, weights[k], model)
 
 
-@exact_kernel
-def _refit_all(share, batch, model, memory, scratch, options):
+@family.refit_jointly.of(TriangularForm)
+def refit_jointly(share, batch, model, memory, scratch, options):
+    """Blend, add the prior, pool if the covariance is shared, and factor."""
     nk, s1, s2 = batch.nk, batch.s1, batch.s2
     means, scale = model.means, model.scale
     running, covariances, pooled = memory.means, memory.covariances, scratch.pooled

@@ -250,7 +250,7 @@ def _anneal(weight, score, n_features, memory, settings):
 @update.of(Annealing)
 def learn_row(batch, step, model, memory, scratch, tools, options):
     """Learn from one row, given its statistics: the row is the mean of any component plus s1 / nk."""
-    outcome = fate(batch, model)
+    outcome = fate(batch)
     if outcome != LEARNED:
         return outcome
     n_components, n_features = model.means.shape

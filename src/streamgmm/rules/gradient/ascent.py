@@ -136,7 +136,7 @@ def _move_weights(mode, memory, scratch):
 @update.of(Ascent)
 def ascend(batch, step, model, memory, scratch, tools, options):
     """Take one step of gradient ascent, all gradients at the old parameters."""
-    outcome = fate(batch, model)
+    outcome = fate(batch)
     if outcome != LEARNED:
         return outcome
     counters, settings = memory.counters, tools.settings
