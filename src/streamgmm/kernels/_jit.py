@@ -66,8 +66,9 @@ def spliced(function: F) -> F:
 
 
 def loop(function: F) -> F:
-    """Compile a loop over rows, which makes its own buffers."""
-    return numba.njit(nogil=True, cache=CAN_KEEP, error_model="numpy", fastmath=_EXACT)(function)
+    """Compile a loop over rows, or another function that makes its own buffers."""
+    # said aloud, since it would be inherited from a caller that counts no references
+    return numba.njit(nogil=True, cache=CAN_KEEP, error_model="numpy", fastmath=_EXACT, _nrt=True)(function)
 
 
 def generic(name: str, *, fast: bool = False, inline: bool = False, nrt: bool = False) -> Callable[[F], Any]:
@@ -99,9 +100,8 @@ def generic(name: str, *, fast: bool = False, inline: bool = False, nrt: bool = 
 
         call.of = of  # type: ignore[attr-defined]
         call.types = lambda: tuple(bodies)  # type: ignore[attr-defined]
-        options = {"nogil": True, "error_model": "numpy", "fastmath": _FAST if fast else _EXACT}
-        options |= {} if nrt else {"_nrt": False}
-        options |= {"forceinline": True} if inline else {}
+        options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": nrt}
+        options |= {"fastmath": _FAST if fast else _EXACT, "forceinline": inline}
         overload(call, jit_options=options, strict=False)(choose)
         return call
 
