@@ -51,7 +51,7 @@ class Geodesic(NamedTuple):
     debt: Any
 
 
-@generic("model", nrt=True)
+@generic("model")
 def move(step, rank_one, is_due, batch, model, memory, scratch, options):
     """Move means and covariances along the geodesic of the rows, then of the pseudo-rows if these are due.
 
@@ -190,10 +190,11 @@ def _add_rows(k, share, count, s2, scale, floor, scratch):
 
 @exact_kernel
 def _clear(k, batch):
-    for a in range(batch.s1.shape[1]):
-        batch.s1[k, a] = 0.0
-        for b in range(batch.s2.shape[2]):
-            batch.s2[k, a, b] = 0.0
+    s1, s2 = batch.s1, batch.s2
+    for a in range(s1.shape[1]):
+        s1[k, a] = 0.0
+        for b in range(s2.shape[2]):
+            s2[k, a, b] = 0.0
 
 
 @inlined
@@ -237,7 +238,7 @@ def _pool(s2):
                 s2[0, a, b] += s2[k, a, b]
 
 
-@loop
+@exact_kernel
 def _move_tied(step, is_due, batch, model, memory, scratch, options):
     """One covariance for all: their moments add up."""
     n_components, n_features = model.means.shape

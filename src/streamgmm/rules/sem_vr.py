@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from streamgmm.covariance import CovarianceType
-from streamgmm.kernels._jit import inlined
+from streamgmm.kernels._jit import exact_kernel
 from streamgmm.kernels.family import is_definite, recenter, row_statistics
 from streamgmm.kernels.records import Batch, copied, record
 from streamgmm.kernels.rows import statistics as add_statistics
@@ -85,38 +85,41 @@ def reduce_noise(X, begin, end, weights, batch, model, memory, scratch):
     _reduce(batch, model, memory, scratch)
 
 
-@inlined
+@exact_kernel
 def _reduce(batch, model, memory, scratch):
     """Take the reduced statistics, if these could be those of real rows.
 
     That is, no count is negative and each component's covariance is positive definite: then so is every
     M-step. Near the anchor they always are.
     """
-    own, total = scratch.own, memory.total
+    nk, s1, s2 = batch.nk, batch.s1, batch.s2
+    own_nk, own_1, own_2 = scratch.own.nk, scratch.own.s1, scratch.own.s2
+    all_nk, all_1, all_2 = memory.total
+    origin = memory.anchor.means
     ratio = batch.weight / memory.counters.anchor_weight
-    n_components, n_features, n_moments = own.s2.shape
+    n_components, n_features, n_moments = own_2.shape
     for k in range(n_components):
-        n = ratio * total.nk[k] - own.nk[k]
+        n = ratio * all_nk[k] - own_nk[k]
         for a in range(n_features):
-            own.s1[k, a] = ratio * total.s1[k, a] - own.s1[k, a]
+            own_1[k, a] = ratio * all_1[k, a] - own_1[k, a]
             for b in range(n_moments):
-                own.s2[k, a, b] = ratio * total.s2[k, a, b] - own.s2[k, a, b]
-        recenter(k, n, memory.anchor.means, own.s1, own.s2, model)
-        own.nk[k] = n + batch.nk[k]
-        if not own.nk[k] > _LEAST * ratio * total.nk[k]:
+                own_2[k, a, b] = ratio * all_2[k, a, b] - own_2[k, a, b]
+        recenter(k, n, origin, own_1, own_2, model)
+        own_nk[k] = n + nk[k]
+        if not own_nk[k] > _LEAST * ratio * all_nk[k]:
             return
         for a in range(n_features):
-            own.s1[k, a] += batch.s1[k, a]
+            own_1[k, a] += s1[k, a]
             for b in range(n_moments):
-                own.s2[k, a, b] += batch.s2[k, a, b]
-        if not is_definite(k, own.nk[k], own.s1, own.s2, model, scratch.factor):
+                own_2[k, a, b] += s2[k, a, b]
+        if not is_definite(k, own_nk[k], own_1, own_2, model, scratch.factor):
             return
     for k in range(n_components):
-        batch.nk[k] = own.nk[k]
+        nk[k] = own_nk[k]
         for a in range(n_features):
-            batch.s1[k, a] = own.s1[k, a]
+            s1[k, a] = own_1[k, a]
             for b in range(n_moments):
-                batch.s2[k, a, b] = own.s2[k, a, b]
+                s2[k, a, b] = own_2[k, a, b]
 
 
 class SEMVR(OnlineEM):

@@ -89,7 +89,9 @@ def is_near(k, with_factor, model, means, scale, scratch, j):
 @family.is_definite.of(TriangularForm)
 def is_definite(k, count, s1, s2, model, scratch):
     """Factor it."""
+    share = 1.0 / count
     for a in range(s1.shape[1]):
+        mean = share * s1[k, a]
         for b in range(a + 1):
-            scratch[0, a, b] = s2[k, a, b] / count - s1[k, a] / count * (s1[k, b] / count)
+            scratch[0, a, b] = share * (s2[k, a, b] - mean * s1[k, b])
     return linear.factor(scratch, 0, scratch, 1)
