@@ -176,5 +176,6 @@ def ascend(batch, step, model, memory, scratch, tools, options):
         counters.averaged += 1.0
         share = 1.0 / counters.averaged
         for i in range(memory.theta.size):
-            memory.average[i] += share * (memory.theta[i] - memory.average[i])
+            if memory.theta[i] != memory.average[i]:  # the log of no weight
+                memory.average[i] += share * (memory.theta[i] - memory.average[i])
     return outcome
