@@ -103,6 +103,23 @@ def test_a_record_that_does_not_fit_is_an_error(damage):
         Learner.from_record(settings, arrays)
 
 
+@pytest.mark.parametrize("name", ["rule", "covariance_type", "n_components", "t", "batch_size", "n_refused"])
+@pytest.mark.parametrize("value", [None, [], float("nan"), -1])
+def test_settings_of_a_learner_that_cannot_be_are_an_error(name, value):
+    settings, arrays = learner("online-em", "full")[0].to_record()
+    with pytest.raises(ValueError, match=f"`{name}` of a learner must be as `to_record` wrote it, got"):
+        Learner.from_record(settings | {name: value}, arrays)
+    del settings[name]
+    with pytest.raises(ValueError, match=f"`{name}` of a learner must be as `to_record` wrote it, got None"):
+        Learner.from_record(settings, arrays)
+
+
+@pytest.mark.parametrize("batch_size", [np.int64(8), 8.0])
+def test_a_batch_size_of_another_type_can_be_written(batch_size):
+    settings, _ = learner("online-em", "full", batch_size=batch_size)[0].to_record()
+    assert json.dumps(settings["batch_size"]) == "8"
+
+
 @pytest.mark.parametrize("rule", [*SETTINGS.values(), *map(rules.get, rules.names())], ids=repr)
 def test_rules_come_back_from_json(rule):
     assert rules.from_settings(json.loads(json.dumps(rules.to_settings(rule)))) == rule

@@ -140,7 +140,7 @@ class Rule(ABC):
         if options is None:
             options = priors.options(mixture.kind, mixture.n_components, mixture.n_features)
         self.require_prior(bool(options.flags.has_prior))
-        batch_size = 1 if self.row_by_row else batch_size
+        batch_size = 1 if self.row_by_row else int(batch_size)
         start = n_rows / batch_size
         return RuleState(start, start, batch_size, self._memory(mixture, n_rows, statistics), options)
 
