@@ -12,7 +12,7 @@ from numba.experimental.function_type import _get_jit_address
 from numba.extending import intrinsic
 
 
-class _OwnCache(FunctionCache):
+class _OwnCache(FunctionCache):  # type: ignore[misc]
     """Keeps on disk only what was compiled for this package's types.
 
     Those of a user's module would be read by every process that compiles the same function: one that cannot
