@@ -34,6 +34,7 @@ unit: .venv/dev .venv/kernels
 # The kernels once more without compilation, so that an index past an array's end cannot hide.
 uncompiled: .venv/dev
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n auto -q tests/test_kernels.py tests/test_parameterizations.py
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n auto -q tests/test_state.py -k "written_and_read or what_became"
 
 # A part of the tests with the lowest versions that pyproject.toml allows, and one with another Python.
 lowest: .venv-lowest/numba

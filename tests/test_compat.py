@@ -91,3 +91,25 @@ def test_the_lowest_versions_are_those_that_are_allowed():
     tested = dict(line.split("==") for line in lines if not line.startswith("#"))
     for name, lowest in (requirement.split(">=") for requirement in allowed):
         assert Version(tested[name]) == Version(lowest), name
+
+
+def test_compiled_code_for_a_users_record_is_not_kept(tmp_path):
+    """Other processes read the same index: one without the user's module must not fail."""
+    (tmp_path / "shared.py").write_text(
+        "from streamgmm.kernels._jit import loop\n\n\n@loop\ndef first(record):\n    return record[0]\n"
+    )
+    (tmp_path / "mine.py").write_text(
+        "from typing import Any, NamedTuple\n\n\nclass Mine(NamedTuple):\n    value: Any\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    environment["NUMBA_CACHE_DIR"] = str(tmp_path / "cache")
+
+    def run(code):
+        command = [sys.executable, "-c", f"from shared import first; {code}"]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    assert run("print(first((3, 4.0)))").stdout == "3\n"
+    assert run("from mine import Mine; print(first(((1, Mine(5.0)),))[1].value)").stdout == "5.0\n"
+    (tmp_path / "mine.py").unlink()
+    done = run("print(first((3, 4.0)), sum(first.stats.cache_hits.values()))")
+    assert done.stdout == "3 1\n", done.stderr  # and the package's own is kept

@@ -216,6 +216,20 @@ def test_floor_and_prior_reach_single_rows_as_they_reach_several(name, kind, wit
         np.testing.assert_array_equal(change(1, X[:-1], **setting), change(1, X[:-1]))
 
 
+@pytest.mark.parametrize("kind", ["full", "tied"])
+def test_floor_reaches_components_that_share_no_rows(kind):
+    """It is added when a single row comes, which is one component's; the others' must not be lost."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20000, 2)) + 50.0 * np.array([1.0, 0.0]) * rng.choice([-1, 1], (20000, 1))
+    covariances = np.eye(2) if kind == "tied" else np.tile(np.eye(2), (2, 1, 1))
+    mixture = Mixture([0.5, 0.5], [[-50.0, 0.0], [50.0, 0.0]], covariances, kind)
+    model = OnlineGaussianMixture.from_mixture(
+        mixture, n_rows=50, rule=rules.GradientAscent(), batch_size=1, reg_covar=1.0
+    ).partial_fit(X)
+    # 1 of the rows and 1 of the floor, with the noise of a stochastic gradient; half of the floor was lost
+    np.testing.assert_allclose(model.covariances_, covariances * 2.0, atol=0.2)
+
+
 @long_without_compilation
 @every_type
 @pytest.mark.parametrize("precondition", [False, True], ids=["", "preconditioned"])

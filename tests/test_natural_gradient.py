@@ -432,3 +432,15 @@ def test_estimator_makes_the_passes():
     # EM stops at a gain of 1e-6 nats a row
     assert short["sem-vr"] < 2e-5, short
     assert short["online-em"] > 1e-3, short
+
+
+@pytest.mark.parametrize("kind", ["full", "tied"])
+def test_variances_may_be_the_least_there_are(kind):
+    """As those of a constant column without `reg_covar`: the product of two precisions would overflow."""
+    covariances = 1e-200 * np.eye(2)
+    mixture = Mixture([1.0], [[7.0, 7.0]], covariances if kind == "tied" else covariances[np.newaxis], kind)
+    rule = rules.NaturalGradient(Constant(0.1))
+    rows = 7.0 + np.array([[0.0, 0.0], [1e-12, 0.0], [0.0, 1e-12], [1e-12, 1e-12]])
+    after, _ = rule.update(e_step(mixture, rows), rule.init(mixture, batch_size=4), mixture)
+    assert np.isfinite(after.covariances).all()
+    assert np.linalg.eigvalsh(after.covariance_matrices()[0])[0] > 1e-200

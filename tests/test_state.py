@@ -103,6 +103,23 @@ def test_a_record_that_does_not_fit_is_an_error(damage):
         Learner.from_record(settings, arrays)
 
 
+@pytest.mark.parametrize("name", ["rule", "covariance_type", "n_components", "t", "batch_size", "n_refused"])
+@pytest.mark.parametrize("value", [None, [], float("nan"), -1])
+def test_settings_of_a_learner_that_cannot_be_are_an_error(name, value):
+    settings, arrays = learner("online-em", "full")[0].to_record()
+    with pytest.raises(ValueError, match=f"`{name}` of a learner must be as `to_record` wrote it, got"):
+        Learner.from_record(settings | {name: value}, arrays)
+    del settings[name]
+    with pytest.raises(ValueError, match=f"`{name}` of a learner must be as `to_record` wrote it, got None"):
+        Learner.from_record(settings, arrays)
+
+
+@pytest.mark.parametrize("batch_size", [np.int64(8), 8.0])
+def test_a_batch_size_of_another_type_can_be_written(batch_size):
+    settings, _ = learner("online-em", "full", batch_size=batch_size)[0].to_record()
+    assert json.dumps(settings["batch_size"]) == "8"
+
+
 @pytest.mark.parametrize("rule", [*SETTINGS.values(), *map(rules.get, rules.names())], ids=repr)
 def test_rules_come_back_from_json(rule):
     assert rules.from_settings(json.loads(json.dumps(rules.to_settings(rule)))) == rule
@@ -116,6 +133,16 @@ def test_groups_and_schedules_come_back_from_json():
 
 class Mine(type(parameterizations.get("cholesky"))):
     name = "mine"
+
+
+def test_a_rule_of_the_users_own_cannot_be_written():
+    class Mine(rules.OnlineEM):
+        """It has the name of another, and would be read back as that."""
+
+    with pytest.raises(
+        ValueError, match="only one of this package's rules can be written as settings, got Mine"
+    ):
+        rules.to_settings(Mine())
 
 
 def test_an_object_of_the_users_own_cannot_be_written():
@@ -289,9 +316,58 @@ def test_averages_and_momentum_go_on():
     kept = parameterizations.get("precision-cholesky").components(one.kind, 2, 3)
     assert memory.counters.averaged > 0
     for k, before in enumerate([2, 1]):
-        np.testing.assert_array_equal(carried.average[kept[k]], memory.average[entries[before]])
+        np.testing.assert_array_equal(carried.average[kept[k]][1:], memory.average[entries[before]][1:])
         np.testing.assert_array_equal(carried.slots[:, kept[k]], memory.slots[:, entries[before]])
         np.testing.assert_array_equal(carried.theta[kept[k]][1:], memory.theta[entries[before]][1:])
+
+
+@pytest.mark.parametrize("weights", ["softmax", "simplex"])
+@pytest.mark.parametrize("kind", TYPES)
+def test_an_average_goes_on_with_what_split_and_merged_components_have_become(kind, weights):
+    rule = rules.GradientAscent(averaging=5, weights=weights)
+    _, mixture, X = start(kind, n_samples=200)
+    one = Learner.start(rule, mixture, n_rows=50.0, batch_size=8, options=options_of(kind, 3, 3))
+    one, _ = one.learn(X, NO_WEIGHTS)
+    current, was = one._current, one.mixture.weights
+    ratio = current.weights[0] / (current.weights[0] + current.weights[1])
+    merged = one.carry(current.merge(0, 1), [0, 2]).mixture
+    expected = np.array([was[0] / ratio, was[2]])
+    np.testing.assert_allclose(merged.weights, expected / expected.sum())
+    np.testing.assert_allclose(merged.means[0], current.merge(0, 1).means[0])
+    w, m, index = current.weights, current.means, [0, 0, 1, 2]
+    factor = current.factor if current.kind.is_shared else current.kind.select(current.factor, index)
+    means = np.array([m[0] - 1.0, m[0] + 1.0, m[1], m[2]])
+    halves = Mixture.from_factor(np.log([w[0] / 2, w[0] / 2, w[1], w[2]]), means, factor, kind)
+    split = one.carry(halves, index).mixture
+    np.testing.assert_allclose(split.weights, [was[0] / 2, was[0] / 2, was[1], was[2]])
+    np.testing.assert_allclose(split.means[:2], means[:2])
+    np.testing.assert_allclose(split.means[2:], one.mixture.means[1:])
+    if kind == "tied":  # it did not change
+        np.testing.assert_allclose(split.covariances, one.mixture.covariances)
+
+
+def test_an_average_of_components_without_weight_is_a_number():
+    mixture = Mixture([0.5, 0.5, 0.0], [[0.0], [2.0], [4.0]], [1.0, 1.0, 1.0], "spherical")
+    rule = rules.GradientAscent(averaging=2)
+    one = Learner.start(rule, mixture, n_rows=50.0, batch_size=4, options=options_of("spherical", 3, 1))
+    one, _ = one.learn(np.linspace(-1.0, 3.0, 80)[:, np.newaxis], NO_WEIGHTS)
+    assert not np.isnan(one.state.memory.average).any()
+    assert np.abs(one.mixture.means - one._current.means).max() > 1e-6  # it is reported
+    carried = one.carry(one._current, [0, 1, 2])
+    np.testing.assert_allclose(carried.mixture.means, one.mixture.means)
+    np.testing.assert_allclose(carried.mixture.weights, one.mixture.weights, atol=1e-290)
+
+
+def test_what_goes_on_may_have_had_no_rows():
+    """The prior gave a component its weight, the rows gave it none."""
+    prior = ConjugatePrior([900.0], np.eye(1), mean_count=1e-9, concentration=2.0)
+    mixture = Mixture([0.5, 0.5], [[0.0], [900.0]], [1.0, 1.0], "spherical")
+    options = options_of("spherical", 2, 1, 0.01, prior)
+    one = Learner.start(rules.EM(), mixture, n_rows=50.0, batch_size=1, options=options)
+    one, _ = one.learn(np.linspace(-1.0, 1.0, 8)[:, np.newaxis], NO_WEIGHTS)
+    assert one.state.memory.weights[1] == 0.0
+    alone = Mixture([1.0], one._current.means[1:], one._current.covariances[1:], "spherical")
+    np.testing.assert_array_equal(one.carry(alone, [1]).state.memory.weights, [1.0])
 
 
 @pytest.mark.parametrize(

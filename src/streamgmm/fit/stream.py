@@ -186,6 +186,7 @@ class Learner:
         ValueError
             If something is missing or does not fit.
         """
+        _require_settings(settings)
         rule = rules.from_settings(settings["rule"])
         kind = covariance.get(settings["covariance_type"])
         shape = settings["n_components"], settings["n_features"]
@@ -250,3 +251,21 @@ class Learner:
 
 
 _NUMBERS = ("t", "start", "batch_size", "n_refused", "n_shortened")
+
+
+def _require_settings(settings: Mapping[str, Any]) -> None:
+    """Raise ValueError unless settings are as `Learner.to_record` writes them."""
+    least = {"n_components": 1, "n_features": 1, "batch_size": 1}
+    kinds: dict[str, Any] = {
+        "rule": Mapping,
+        "covariance_type": str,
+        "t": (int, float),
+        "start": (int, float),
+    }
+    for name in ("rule", "covariance_type", "n_components", "n_features", *_NUMBERS):
+        value: Any = settings.get(name)
+        valid = isinstance(value, kinds.get(name, int)) and not isinstance(value, bool)
+        if valid and name not in ("rule", "covariance_type"):
+            valid = bool(np.isfinite(value)) and value >= least.get(name, 0)
+        if not valid:
+            raise ValueError(f"`{name}` of a learner must be as `to_record` wrote it, got {value!r}")

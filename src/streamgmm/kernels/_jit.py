@@ -19,7 +19,7 @@ import numba
 from numba import types
 from numba.extending import overload
 
-from streamgmm._compat.numba import function_reader, jit_address
+from streamgmm._compat.numba import function_reader, jit_address, keep_on_disk
 
 from ._cache import CAN_KEEP
 
@@ -41,20 +41,26 @@ cube = types.float64[:, :, ::1]
 # slice with a locked instruction, which costs as much as the work on a short row.
 
 
+def _compiled(function: F, **options: Any) -> F:
+    made = numba.njit(nogil=True, error_model="numpy", **options)(function)
+    if CAN_KEEP and not numba.config.DISABLE_JIT:
+        keep_on_disk(made)
+    return made
+
+
 def kernel(function: F) -> F:
     """Compile a function whose sums may be reordered (SIMD)."""
-    return numba.njit(nogil=True, cache=CAN_KEEP, error_model="numpy", fastmath=_FAST, _nrt=False)(function)
+    return _compiled(function, fastmath=_FAST, _nrt=False)
 
 
 def exact_kernel(function: F) -> F:
     """Compile a function whose order of operations carries its accuracy: x - mean comes first."""
-    return numba.njit(nogil=True, cache=CAN_KEEP, error_model="numpy", fastmath=_EXACT, _nrt=False)(function)
+    return _compiled(function, fastmath=_EXACT, _nrt=False)
 
 
 def inlined(function: F) -> F:
     """Compile a small function into its callers: passing arrays to it would cost more than its work."""
-    options = {"nogil": True, "error_model": "numpy", "fastmath": _EXACT, "_nrt": False, "forceinline": True}
-    return numba.njit(cache=CAN_KEEP, **options)(function)
+    return _compiled(function, fastmath=_EXACT, _nrt=False, forceinline=True)
 
 
 def spliced(function: F) -> F:
@@ -68,7 +74,7 @@ def spliced(function: F) -> F:
 def loop(function: F) -> F:
     """Compile a loop over rows, or another function that makes its own buffers."""
     # said aloud, since it would be inherited from a caller that counts no references
-    return numba.njit(nogil=True, cache=CAN_KEEP, error_model="numpy", fastmath=_EXACT, _nrt=True)(function)
+    return _compiled(function, fastmath=_EXACT, _nrt=True)
 
 
 def generic(name: str, *, fast: bool = False, inline: bool = False, nrt: bool = False) -> Callable[[F], Any]:

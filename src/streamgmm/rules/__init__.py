@@ -7,7 +7,7 @@ from typing import Any
 
 from . import schedules, transforms
 from ._base import Rule, RuleState
-from ._settings import decoded, to_settings
+from ._settings import decoded, encoded
 from .annealed import AnnealedSGD
 from .em import EM
 from .gradient import GradientAscent
@@ -76,6 +76,25 @@ def get(rule: str | Rule) -> Rule:
         known = ", ".join(map(repr, _RULES))
         raise ValueError(f"`rule` must be one of {known} or a rule object, got {rule!r}")
     return _RULES[rule]()
+
+
+def to_settings(rule: Rule) -> dict[str, Any]:
+    """Return a rule's name and settings, as JSON holds them.
+
+    Raises
+    ------
+    ValueError
+        If the rule, or a setting, is an object that is not one of this package's.
+
+    Examples
+    --------
+    >>> from streamgmm import rules
+    >>> rules.to_settings(rules.OnlineEM(rules.schedules.HalfLife(1000)))
+    {'name': 'online-em', 'schedule': {'HalfLife': {'rows': 1000}}}
+    """
+    if _RULES.get(rule.name) is not type(rule):
+        raise ValueError(f"only one of this package's rules can be written as settings, got {rule!r}")
+    return {"name": rule.name, **{key: encoded(value) for key, value in rule.settings().items()}}
 
 
 def from_settings(settings: Mapping[str, Any]) -> Rule:

@@ -144,7 +144,7 @@ class Rule(ABC):
         if options is None:
             options = priors.options(mixture.kind, mixture.n_components, mixture.n_features)
         self.require_prior(bool(options.flags.has_prior))
-        batch_size = 1 if self.row_by_row else batch_size
+        batch_size = 1 if self.row_by_row else int(batch_size)
         start = n_rows / batch_size
         return RuleState(start, start, batch_size, self._memory(mixture, n_rows, statistics), options)
 
@@ -341,7 +341,16 @@ class Descent(NamedTuple):
             changed = remembered[self.ancestor] * (self.new.weights / self.old.weights[self.ancestor])
         usable = (self.ancestor >= 0) & np.isfinite(changed)
         weights = np.where(usable, changed, self.new.weights)
+        if not weights.any():  # of what goes on there were no rows
+            weights = self.new.weights
         return np.asarray(weights / weights.sum())
+
+    def log_weights(self, remembered: Array) -> Array:
+        """Return remembered log weights, or averages of them, changed by as much as the mixture's were."""
+        with np.errstate(invalid="ignore"):
+            changed = remembered[self.ancestor] + (self.new.log_weights - self.old.log_weights[self.ancestor])
+        usable = (self.ancestor >= 0) & np.isfinite(changed)
+        return np.where(usable, changed, self.new.log_weights)
 
 
 def _require_same_shapes(expected: Any, received: Any) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from . import schedules, transforms
-from ._base import Rule
 
 
 def encoded(value: Any) -> Any:
@@ -45,23 +44,6 @@ def decoded(value: Any) -> Any:
         raise ValueError(f"a setting must be one of this version's, got {', '.join(map(repr, value))}")
     settings = {key: decoded(item) for key, item in content.items()}
     return settings if name == "mapping" else _classes()[name](**settings)
-
-
-def to_settings(rule: Rule) -> dict[str, Any]:
-    """Return a rule's name and settings, as JSON holds them.
-
-    Raises
-    ------
-    ValueError
-        If a setting is an object that is not one of this package's.
-
-    Examples
-    --------
-    >>> from streamgmm import rules
-    >>> rules.to_settings(rules.OnlineEM(rules.schedules.HalfLife(1000)))
-    {'name': 'online-em', 'schedule': {'HalfLife': {'rows': 1000}}}
-    """
-    return {"name": rule.name, **{key: encoded(value) for key, value in rule.settings().items()}}
 
 
 def _classes() -> dict[str, type]:

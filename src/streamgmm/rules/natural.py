@@ -138,7 +138,7 @@ def step_rows(k, share, n, s2, scale, floor, scratch):
     linear.whiten(False, n, s2, scale, k, scratch, 0, 1)
     for a in range(n_features):
         for b in range(a + 1):
-            value = share * scratch[0, a, b] * np.sqrt(scale[k, a, a] * scale[k, b, b])
+            value = share * scratch[0, a, b] * (np.sqrt(scale[k, a, a]) * np.sqrt(scale[k, b, b]))
             scratch[0, a, b] = value
             scratch[0, b, a] = value
     values, vectors = np.linalg.eigh(scratch[0])

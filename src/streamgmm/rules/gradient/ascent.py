@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from streamgmm.kernels._jit import exact_kernel, inlined
 from streamgmm.kernels.family import is_rank_one, regularize, write_offset
-from streamgmm.kernels.m_step import fate
+from streamgmm.kernels.m_step import NEGLIGIBLE, fate
 from streamgmm.kernels.records import LEARNED, REFUSED, REST, STOPPED
 from streamgmm.kernels.rule import update
 from streamgmm.kernels.theta import write_direction
@@ -60,8 +60,11 @@ def _add_pseudo_rows(batch, model, memory, scratch, options):
         batch.nk[k] += part * (options.concentration[k] - total * memory.weights[k])
     if not options.flags.is_regular or (rank_one and counters.pending < REST * model.means.shape[1]):
         return rank_one
+    least = NEGLIGIBLE * batch.weight
     for k in range(batch.nk.size):
         scratch.counts[k] += regularize(k, counters.share, memory.debt[k], batch, model, options)
+        if memory.debt[k] > least:  # the floor is due even if this row is another component's
+            scratch.counts[k] = max(scratch.counts[k], 2.0 * least)
         memory.debt[k] = 0.0
     counters.pending = 0.0
     counters.share = 0.0
@@ -176,5 +179,6 @@ def ascend(batch, step, model, memory, scratch, tools, options):
         counters.averaged += 1.0
         share = 1.0 / counters.averaged
         for i in range(memory.theta.size):
-            memory.average[i] += share * (memory.theta[i] - memory.average[i])
+            if memory.theta[i] != memory.average[i]:  # the log of no weight
+                memory.average[i] += share * (memory.theta[i] - memory.average[i])
     return outcome

@@ -240,12 +240,13 @@ class GradientAscent(Rule):
         weights = descent.weights(memory.weights)
         for k, (before, same) in enumerate(zip(descent.ancestor, descent.same, strict=True)):
             if before >= 0:
-                average[new[k]] = memory.average[old[before]]
                 slots[:, new[k]] = memory.slots[:, old[before]]
             if same:
                 theta[new[k]] = memory.theta[old[before]]
-        n_components = len(weights)
-        theta[:n_components] = weights if self.weights != "softmax" else np.log(weights)
+                average[new[k]] = memory.average[old[before]]
+        carried = descent.log_weights if self.weights == "softmax" else descent.weights
+        for entries, remembered in ((theta, memory.theta), (average, memory.average)):
+            entries[: len(weights)] = carried(remembered[: descent.old.n_components])
         return Ascent(
             memory.counters.copy(), weights, descent.inherited(memory.debt, fresh.debt), theta, average, slots
         )
