@@ -7,16 +7,15 @@ import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from streamgmm.fit.rows import DTYPES, Rows, rows_of
+from streamgmm.fit.rows import Rows, rows_of
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 from streamgmm.sweep import as_weights
@@ -107,17 +106,8 @@ class ReadingMixin(DensityMixin, BaseEstimator):
     def _read(self, X: Any, work: Callable[[Any], Any]) -> Any:
         """Return the results of work on the rows, joined."""
         check_is_fitted(self)
-        done = [work(rows) for rows, _ in self._rows(X).parts()]
+        done = [work(rows) for rows, _ in rows_of(X, estimator=self).parts()]
         return done[0] if len(done) == 1 else np.concatenate(done)
-
-    def _rows(
-        self, X: Any, sample_weight: Any = None, *, reset: bool = False, at_least: int = 1, **settings: Any
-    ) -> Rows:
-        """Return rows, checked as `rows_of` does; ``reset`` lets them say what the columns are."""
-        check = partial(validate_data, self, dtype=DTYPES, reset=reset, ensure_min_samples=at_least)
-        names = None if reset else getattr(self, "feature_names_in_", None)
-        expected = None if names is None else tuple(names)
-        return rows_of(X, sample_weight, check=check, expected=expected, **settings)
 
     def _take_columns(self, rows: Rows) -> None:
         """Remember the columns of rows, as scikit-learn does those of arrays."""

@@ -13,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 from streamgmm import covariance, priors
 from streamgmm.diagnostics import Finding
 from streamgmm.fit.batch import BatchResult, fit_em
-from streamgmm.fit.start import Given, deviations_of, feature_moments, initialize, initialize_cold
+from streamgmm.fit.start import Given, feature_moments, initialize, initialize_cold
 from streamgmm.kernels.records import Options
 from streamgmm.priors import ConjugatePrior
 from streamgmm.statistics import Array, Statistics
@@ -169,8 +169,8 @@ class WarmUp:
     def _options(self, choice: str | ConjugatePrior | None) -> Options:
         w = self.fit_weights
         X, w = (self.X[w > 0], w[w > 0]) if len(w) else (self.X, w)
-        mean, scatter = feature_moments(X, w)
-        variances = np.square(deviations_of(X, scatter))
+        mean, scatter, deviations = feature_moments(X, w)
+        variances = np.square(deviations)
         settings = self.settings
         floor = 1e-6 * variances if settings.reg_covar is None else np.full(len(mean), settings.reg_covar)
         # too few rows for a covariance matrix of full rank: only their variances are known

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from streamgmm import algebra, covariance, rules
 from streamgmm._compat.sklearn import Interval, StrOptions, fit_context, validate_params
 from streamgmm.fit.batch import BatchResult
-from streamgmm.fit.rows import Rows
+from streamgmm.fit.rows import Rows, rows_of
 from streamgmm.fit.start import METHODS, check_given
 from streamgmm.fit.stream import Learner
 from streamgmm.mixture import Mixture
@@ -202,7 +202,7 @@ class OnlineGaussianMixture(ReadingMixin):
         """
         with self._all_or_nothing():
             self.__dict__.pop("_progress", None)
-            rows = self._rows(X, sample_weight, reset=True, learns=True, keeps_zeros=True)
+            rows = rows_of(X, sample_weight, estimator=self, reset=True, learns=True, keeps_zeros=True)
             for epoch in range(self.max_epochs):
                 self._learn(rows)
                 progress = self._progress
@@ -278,7 +278,7 @@ class OnlineGaussianMixture(ReadingMixin):
                 now = self.get_params(deep=False)
                 was = self._progress.parameters
                 require_same({name: (was[name], now[name]) for name in _FIXED}, "call `fit` to start anew")
-            rows = self._rows(X, sample_weight, reset=first, learns=True, keeps_zeros=True)
+            rows = rows_of(X, sample_weight, estimator=self, reset=first, learns=True, keeps_zeros=True)
             self._learn(rows)
             if first:
                 self._take_columns(rows)

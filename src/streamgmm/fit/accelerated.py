@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ from streamgmm.kernels.records import Options
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
-from .batch import BatchResult, Callback, m_step, statistics_of
-from .rows import RowsChangedError
+from .batch import BatchResult, Callback, m_step
+from .rows import RowsChangedError, rows_of
 
 __all__ = ["fit_accelerated"]
 
@@ -46,7 +47,7 @@ def fit_accelerated(
     Parameters
     ----------
     mixture : Mixture
-    X : array-like of shape (n_samples, n_features) or callable
+    X : array-like of shape (n_samples, n_features), Rows or callable
         Rows, or a function mixture -> Statistics.
     weights : ndarray of shape (n_samples,), optional
     options : Options, optional
@@ -82,7 +83,7 @@ def fit_accelerated(
     >>> round(fit_accelerated(start, X, tol=1e-9).lower_bounds[-1] * len(X), 3)
     -1130.264
     """
-    sums = statistics_of(X, weights, n_threads)
+    sums = X if callable(X) else partial(rows_of(X, weights).e_step, n_threads=n_threads)
     lower_bounds: list[float] = []
     memory = _Memory()
     best, before, n_small = -np.inf, -np.inf, 0

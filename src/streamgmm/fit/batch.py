@@ -12,11 +12,11 @@ from streamgmm import rules
 from streamgmm.kernels.records import Options
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
-from streamgmm.sweep import e_step
 
-__all__ = ["BatchResult", "fit_em", "m_step", "statistics_of"]
+from .rows import rows_of
 
-StatisticsOf = Callable[[Mixture], Statistics]
+__all__ = ["BatchResult", "fit_em", "m_step"]
+
 Callback = Callable[[int, float], None]
 
 
@@ -36,18 +36,6 @@ class BatchResult(NamedTuple):
     converged: bool
     n_iter: int
     lower_bounds: list[float]
-
-
-def statistics_of(X: Any, weights: Any = None, n_threads: int | None = None) -> StatisticsOf:
-    """Return the function mixture -> Statistics of rows; a function is returned as it is.
-
-    Parameters
-    ----------
-    X : array-like of shape (n_samples, n_features) or callable
-    weights : array-like of shape (n_samples,), optional
-    n_threads : int, optional
-    """
-    return X if callable(X) else partial(e_step, X=X, sample_weight=weights, n_threads=n_threads)
 
 
 def m_step(statistics: Statistics, mixture: Mixture, options: Options | None = None) -> Mixture:
@@ -75,7 +63,7 @@ def fit_em(
     Parameters
     ----------
     mixture : Mixture
-    X : array-like of shape (n_samples, n_features) or callable
+    X : array-like of shape (n_samples, n_features), Rows or callable
         Rows, or a function mixture -> Statistics, wherever the rows are.
     weights : ndarray of shape (n_samples,), optional
     options : Options, optional
@@ -95,7 +83,7 @@ def fit_em(
     Raises
     ------
     ValueError
-        For what `e_step` refuses.
+        For bad rows or weights, or rows that are too far from every component.
 
     Examples
     --------
@@ -106,7 +94,7 @@ def fit_em(
     >>> round(fit_em(start, X).lower_bounds[-1], 3)
     -4.22
     """
-    sums = statistics_of(X, weights, n_threads)
+    sums = X if callable(X) else partial(rows_of(X, weights).e_step, n_threads=n_threads)
     lower_bounds: list[float] = []
     for n_iter in range(1, max_iter + 1):
         statistics = sums(mixture)

@@ -65,7 +65,7 @@ def log_likelihood_of(
     >>> round(value, 4), gradient  # by the logit, the mean and the logarithm of the standard deviation
     (-4.3379, array([0., 3., 3.]))
     """
-    rows = rows_of(X, weights)
+    rows = rows_of(X, weights, at_least=0)
     theta_of = parameterizations.get(parameterization)
 
     def objective(mixture: Mixture) -> tuple[float, Array]:

@@ -6,12 +6,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils import check_array
+from threadpoolctl import threadpool_limits
 
 from streamgmm import covariance
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
+METHODS = ("k-means++", "kmeans", "random", "random_from_data")
 _DTYPES = [np.float64, np.float32]
+
+
+def one_thread() -> threadpool_limits:
+    """Return a context in which scikit-learn's k-means runs on one thread.
+
+    OpenMP's threads do not live through a fork, and a child process that asks for them again waits for ever.
+    One thread leaves none behind; starts run side by side instead.
+    """
+    return threadpool_limits(1, user_api="openmp")
 
 
 class Given(NamedTuple):
