@@ -6,10 +6,11 @@ import operator
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from itertools import repeat
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -42,6 +43,7 @@ _NOT_CONVERGED = (
 )
 
 
+@dataclass(eq=False, repr=False)
 class GaussianMixture(ReadingMixin):
     """Gaussian mixture fitted to all rows: scikit-learn's, with more to it.
 
@@ -115,7 +117,26 @@ class GaussianMixture(ReadingMixin):
     array([1, 0])
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012
+    n_components: int = 1
+    _: KW_ONLY
+    covariance_type: str = "full"
+    tol: float = 1e-3
+    reg_covar: float = 1e-6
+    max_iter: int = 100
+    n_init: int = 1
+    init_params: str = "kmeans"
+    weights_init: Any = None
+    means_init: Any = None
+    precisions_init: Any = None
+    random_state: Any = None
+    warm_start: bool = False
+    verbose: int = 0
+    verbose_interval: int = 10
+    solver: str = "em"
+    prior: str | ConjugatePrior | None = None
+    n_threads: int | None = None
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "covariance_type": [StrOptions(set(covariance.names()))],
         "tol": [Interval(Real, 0.0, None, closed="left")],
@@ -134,45 +155,6 @@ class GaussianMixture(ReadingMixin):
         "prior": [StrOptions({"weak"}), ConjugatePrior, None],
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
     }
-
-    def __init__(
-        self,
-        n_components: int = 1,
-        *,
-        covariance_type: str = "full",
-        tol: float = 1e-3,
-        reg_covar: float = 1e-6,
-        max_iter: int = 100,
-        n_init: int = 1,
-        init_params: str = "kmeans",
-        weights_init: Any = None,
-        means_init: Any = None,
-        precisions_init: Any = None,
-        random_state: Any = None,
-        warm_start: bool = False,
-        verbose: int = 0,
-        verbose_interval: int = 10,
-        solver: str = "em",
-        prior: str | ConjugatePrior | None = None,
-        n_threads: int | None = None,
-    ) -> None:
-        self.n_components = n_components
-        self.covariance_type = covariance_type
-        self.tol = tol
-        self.reg_covar = reg_covar
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.init_params = init_params
-        self.weights_init = weights_init
-        self.means_init = means_init
-        self.precisions_init = precisions_init
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.verbose_interval = verbose_interval
-        self.solver = solver
-        self.prior = prior
-        self.n_threads = n_threads
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> GaussianMixture:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import warnings
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, replace
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -45,6 +45,7 @@ _FIXED = (  # parameters that what has been learned depends on
 )
 
 
+@dataclass(eq=False, repr=False)
 class OnlineGaussianMixture(ReadingMixin):
     """Gaussian mixture that learns from rows as they come.
 
@@ -125,7 +126,24 @@ class OnlineGaussianMixture(ReadingMixin):
     array([ True])
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012
+    n_components: int = 1
+    _: KW_ONLY
+    covariance_type: str = "full"
+    rule: str | Rule = "online-em"
+    batch_size: int = 256
+    max_epochs: int = 1
+    init_size: int | None = None
+    init_params: str = "k-means++"
+    weights_init: Any = None
+    means_init: Any = None
+    precisions_init: Any = None
+    reg_covar: float | None = None
+    prior: str | ConjugatePrior | None = None
+    random_state: Any = None
+    n_threads: int | None = None
+    verbose: int = 0
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "covariance_type": [StrOptions(set(covariance.names()))],
         "rule": [StrOptions(set(rules.names())), Rule],
@@ -142,41 +160,6 @@ class OnlineGaussianMixture(ReadingMixin):
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
         "verbose": ["verbose"],
     }
-
-    def __init__(
-        self,
-        n_components: int = 1,
-        *,
-        covariance_type: str = "full",
-        rule: str | Rule = "online-em",
-        batch_size: int = 256,
-        max_epochs: int = 1,
-        init_size: int | None = None,
-        init_params: str = "k-means++",
-        weights_init: Any = None,
-        means_init: Any = None,
-        precisions_init: Any = None,
-        reg_covar: float | None = None,
-        prior: str | ConjugatePrior | None = None,
-        random_state: Any = None,
-        n_threads: int | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.n_components = n_components
-        self.covariance_type = covariance_type
-        self.rule = rule
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.init_size = init_size
-        self.init_params = init_params
-        self.weights_init = weights_init
-        self.means_init = means_init
-        self.precisions_init = precisions_init
-        self.reg_covar = reg_covar
-        self.prior = prior
-        self.random_state = random_state
-        self.n_threads = n_threads
-        self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> OnlineGaussianMixture:
