@@ -24,11 +24,6 @@ def open_for_model(model: ModelFile, files: Sequence[str], columns: Sequence[str
 
     These are the columns asked for; or those with the model's names; or, if none of them is there, all
     columns, when there are as many.
-
-    Raises
-    ------
-    ValueError
-        If there are no such columns, or the files cannot be opened.
     """
     from streamgmm.sources import open_source
 

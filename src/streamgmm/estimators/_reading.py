@@ -16,6 +16,7 @@ from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 from sklearn.utils.validation import check_is_fitted
 
 from streamgmm.fit.rows import Rows, rows_of
+from streamgmm.fit.start import Given, check_given
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 from streamgmm.sweep import as_weights
@@ -47,8 +48,7 @@ class ReadingMixin(DensityMixin, BaseEstimator):
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the mean log density of the rows, in nats."""
-        log_prob = self.score_samples(X)
-        total, weight = _weighted_sum(log_prob, sample_weight)
+        total, weight = _weighted_sum(self.score_samples(X), sample_weight)
         return total / weight
 
     def predict(self, X: Any) -> Labels:
@@ -64,12 +64,12 @@ class ReadingMixin(DensityMixin, BaseEstimator):
     def bic(self, X: Any, sample_weight: Any = None) -> float:
         """Return the Bayesian information criterion on rows (the lower, the better)."""
         total, weight = _weighted_sum(self.score_samples(X), sample_weight)
-        return float(-2 * total + self._n_parameters() * np.log(weight))
+        return float(-2 * total + self.to_mixture().n_parameters * np.log(weight))
 
     def aic(self, X: Any, sample_weight: Any = None) -> float:
         """Return Akaike's information criterion on rows (the lower, the better)."""
         total, _ = _weighted_sum(self.score_samples(X), sample_weight)
-        return float(-2 * total + 2 * self._n_parameters())
+        return float(-2 * total + 2 * self.to_mixture().n_parameters)
 
     def to_sklearn(self) -> SklearnGaussianMixture:
         """Return scikit-learn's estimator with the same fitted parameters, which needs no streamgmm.
@@ -100,14 +100,16 @@ class ReadingMixin(DensityMixin, BaseEstimator):
                 setattr(model, name, getattr(self, name))
         return model
 
-    def _n_parameters(self) -> int:
-        return self.to_mixture().n_parameters
-
     def _read(self, X: Any, work: Callable[[Any], Any]) -> Any:
         """Return the results of work on the rows, joined."""
         check_is_fitted(self)
         done = [work(rows) for rows, _ in rows_of(X, estimator=self).parts()]
         return done[0] if len(done) == 1 else np.concatenate(done)
+
+    def _given(self, n_features: int) -> Given:
+        """Return the start that the user gives, checked."""
+        start = (self.weights_init, self.means_init, self.precisions_init)
+        return check_given(*start, self.covariance_type, self.n_components, n_features)
 
     def _take_columns(self, rows: Rows) -> None:
         """Remember the columns of rows, as scikit-learn does those of arrays."""

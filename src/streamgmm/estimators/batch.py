@@ -23,7 +23,7 @@ from streamgmm.covariance import CovarianceType
 from streamgmm.fit.batch import BatchResult
 from streamgmm.fit.rows import SAMPLE, WHOLE, ArrayRows, Rows, rows_of
 from streamgmm.fit.solvers import SOLVERS, solver_of, weak_prior_of
-from streamgmm.fit.start import METHODS, best_start, check_given, start_mixture
+from streamgmm.fit.start import METHODS, best_start, start_mixture
 from streamgmm.mixture import Mixture
 from streamgmm.priors import ConjugatePrior
 from streamgmm.statistics import Array
@@ -315,14 +315,7 @@ class GaussianMixture(ReadingMixin):
 
     def _results(self, rows: Rows) -> Iterator[BatchResult]:
         """Yield the fits from all starts: side by side if there are few rows, else one after the other."""
-        given = check_given(
-            self.weights_init,
-            self.means_init,
-            self.precisions_init,
-            self.covariance_type,
-            self.n_components,
-            rows.n_features,
-        )
+        given = self._given(rows.n_features)
         prior = self.prior
         if isinstance(prior, str):
             prior = weak_prior_of(rows, self.n_components, n_threads=self.n_threads)

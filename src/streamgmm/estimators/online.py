@@ -17,7 +17,7 @@ from streamgmm import algebra, covariance, rules
 from streamgmm._compat.sklearn import Interval, StrOptions, fit_context, validate_params
 from streamgmm.fit.batch import BatchResult
 from streamgmm.fit.rows import Rows, rows_of
-from streamgmm.fit.start import METHODS, check_given
+from streamgmm.fit.start import METHODS
 from streamgmm.fit.stream import Learner
 from streamgmm.mixture import Mixture
 from streamgmm.priors import ConjugatePrior, options, weak_prior
@@ -274,11 +274,11 @@ class OnlineGaussianMixture(ReadingMixin):
     def sample(self, n_samples: int = 1) -> tuple[Array, Labels]:
         """Draw rows and the components they came from."""
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        return self._mixture().sample(n_samples, int(seed))
+        return self.to_mixture().sample(n_samples, int(seed))
 
     def to_mixture(self) -> Mixture:
         """Return the mixture learned so far."""
-        return self._mixture()
+        return self._require_fitted().mixture
 
     @classmethod
     def from_mixture(cls, mixture: Mixture, *, n_rows: float = 1000, **params: Any) -> OnlineGaussianMixture:
@@ -326,24 +326,24 @@ class OnlineGaussianMixture(ReadingMixin):
 
     @property
     def weights_(self) -> Array:  # noqa: D102
-        return self._mixture().weights
+        return self.to_mixture().weights
 
     @property
     def means_(self) -> Array:  # noqa: D102
-        return self._mixture().means.copy()
+        return self.to_mixture().means.copy()
 
     @property
     def covariances_(self) -> Array:  # noqa: D102
-        return self._mixture().covariances
+        return self.to_mixture().covariances
 
     @property
     def precisions_cholesky_(self) -> Array:  # noqa: D102
-        mixture = self._mixture()
+        mixture = self.to_mixture()
         return mixture.kind.precisions_cholesky(mixture.factor)
 
     @property
     def precisions_(self) -> Array:  # noqa: D102
-        return self._mixture().kind.covariances(self.precisions_cholesky_)
+        return self.to_mixture().kind.covariances(self.precisions_cholesky_)
 
     @property
     def n_samples_seen_(self) -> int:  # noqa: D102
@@ -388,9 +388,6 @@ class OnlineGaussianMixture(ReadingMixin):
         check_is_fitted(self)
         return self._progress
 
-    def _mixture(self) -> Mixture:
-        return self._require_fitted().mixture
-
     def _batch_size(self, rule: Rule) -> int:
         return 1 if rule.row_by_row else self.batch_size
 
@@ -410,14 +407,7 @@ class OnlineGaussianMixture(ReadingMixin):
             self.n_components,
             self.covariance_type,
             self.init_params,
-            check_given(
-                self.weights_init,
-                self.means_init,
-                self.precisions_init,
-                self.covariance_type,
-                self.n_components,
-                n_features,
-            ),
+            self._given(n_features),
             self.reg_covar,
             self.prior,
             seed,

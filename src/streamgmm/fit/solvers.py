@@ -38,19 +38,8 @@ def solver_of(
 ) -> Callable[..., BatchResult]:
     """Return the function (start, rows, callback=None) -> BatchResult that fits a mixture to `Rows`.
 
-    Parameters
-    ----------
-    name : str
-        One of `SOLVERS`.
-    options : Options
-        Regularization and prior, from `streamgmm.priors.options`.
-    max_iter : int
-    seed : int, default=0
-        For the order of the rows, for solvers that learn from mini-batches.
-    lower_bound : float, optional
-        Mean log-likelihood that EM's first is compared with.
-    **settings
-        ``tol`` in nats a row, and ``n_threads``.
+    The seed is for the order of the rows, where a solver learns from mini-batches; ``lower_bound`` is what
+    EM's first mean log-likelihood is compared with; settings are ``tol``, in nats a row, and ``n_threads``.
     """
     settings |= {"options": options, "max_iter": max_iter}
     if name == "em" or max_iter == 0:

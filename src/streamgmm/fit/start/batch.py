@@ -33,23 +33,11 @@ def start_mixture(
     options: Options,
     given: Given | None = None,
 ) -> Mixture:
-    """Return the mixture that EM starts from.
+    """Return the mixture that EM starts from; empty weights (n_samples,) are ones.
 
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        At least ``n_components`` finite rows; about `SAMPLE` of them are enough.
-    weights : ndarray of shape (n_samples,) or (0,)
-        Positive; empty for ones.
-    n_components : int
-    covariance_type : str
-    init_params : {"kmeans", "k-means++", "random", "random_from_data"}
-        Labels of k-means; rows chosen by k-means++; random responsibilities; rows chosen at random.
-    random_state : numpy.random.RandomState
-        Used as scikit-learn uses it; not at all if everything is given.
-    options : Options
-        Regularization and prior, from `streamgmm.priors.options`.
-    given : Given, optional
+    ``init_params`` says what the responsibilities come from: "kmeans", its labels; "k-means++", the rows
+    that it chooses; "random", random numbers; "random_from_data", rows chosen at random. ``random_state`` is
+    used as scikit-learn uses it, and not at all if everything is given. About `SAMPLE` rows are enough.
 
     Examples
     --------
@@ -105,18 +93,6 @@ def best_start(
     """Return the likelier of two mixtures that EM fits to a sample, from two starts.
 
     A pass over the sample costs so little, beside one over all rows, that EM may as well begin there.
-
-    Parameters
-    ----------
-    find : callable
-        Returns another start each time.
-    rows : Rows
-        The sample.
-    options : Options
-        Regularization and prior, from `streamgmm.priors.options`.
-    tol : float
-    max_iter : int
-    n_threads : int or None
     """
     settings: dict[str, Any] = {"options": options, "tol": tol, "n_threads": n_threads}
     fits = [

@@ -73,14 +73,7 @@ class Given(NamedTuple):
 def check_given(
     weights: Any, means: Any, precisions: Any, covariance_type: str, n_components: int, n_features: int
 ) -> Given:
-    """Return the checked start, in float64.
-
-    Raises
-    ------
-    ValueError
-        As scikit-learn raises it: for a wrong shape, weights that are not proportions, or precisions that are
-        not symmetric and positive definite.
-    """
+    """Return the checked start, in float64; what is wrong raises scikit-learn's ValueErrors."""
     kind = covariance.get(covariance_type)
     shape = kind.shape(n_components, n_features)
     return Given(

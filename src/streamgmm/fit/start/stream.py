@@ -30,19 +30,9 @@ def initialize(
 
     Distances are measured in standard deviations of the features, so that rescaling a feature rescales the
     start. EM does the rest: the width is the rows' mean squared distance from the nearest center.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-    weights : ndarray of shape (n_samples,) or (0,)
-    n_components : int
-    covariance_type : str
-    init_params : {"k-means++", "kmeans", "random", "random_from_data"}
-        Where the means start: at scikit-learn's k-means++ seeds, at k-means centers, at draws from the
-        normal distribution of all rows, at rows drawn at random.
-    random_state : numpy.random.RandomState
-    given : Given, optional
-        Replaces what was found.
+    ``init_params`` says where the means start: "k-means++", at its seeds; "kmeans", at its centers; "random",
+    at draws from the normal distribution of all rows; "random_from_data", at rows drawn at random. What is
+    given replaces what was found; empty weights are ones.
     """
     X, weights, mean, deviations = _standardizable(X, weights)
     Z = (X - mean) / deviations
