@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from streamgmm.diagnostics.progress import rise_of
 from streamgmm.fit.batch import BatchResult
 from streamgmm.fit.stream import Learner
 from streamgmm.mixture import Mixture
@@ -98,10 +99,4 @@ class Progress:
         """Whether the log-likelihood has stopped rising."""
         if self.history.n_batches == 0:
             return self.start.converged
-        per_row = self.history.per_row
-        per_row = per_row[np.isfinite(per_row)]
-        if len(per_row) < 4:
-            return False
-        first, second = np.array_split(per_row[len(per_row) // 2 :], 2)
-        error = np.sqrt(first.var() / len(first) + second.var() / len(second))
-        return bool(second.mean() - first.mean() <= 1e-3 + 2 * error)
+        return rise_of(self.history.per_row) == 0.0

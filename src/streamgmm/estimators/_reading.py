@@ -7,6 +7,7 @@ import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from numbers import Integral
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -15,9 +16,12 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 from sklearn.utils.validation import check_is_fitted
 
+from streamgmm import covariance
+from streamgmm._compat.sklearn import Interval, StrOptions
 from streamgmm.fit.rows import Rows, rows_of
-from streamgmm.fit.start import Given, check_given
+from streamgmm.fit.start import METHODS, Given, check_given
 from streamgmm.mixture import Mixture
+from streamgmm.priors import ConjugatePrior
 from streamgmm.statistics import Array
 from streamgmm.sweep import as_weights
 
@@ -25,6 +29,17 @@ from streamgmm.sweep import as_weights
 _LOCKS: WeakKeyDictionary[BaseEstimator, Any] = WeakKeyDictionary()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_LOCKS.clear)  # whoever held one is not there
+
+CONSTRAINTS: dict[str, list[Any]] = {  # of the parameters that both estimators have
+    "n_components": [Interval(Integral, 1, None, closed="left")],
+    "covariance_type": [StrOptions(set(covariance.names()))],
+    "init_params": [StrOptions(set(METHODS))],
+    **{name: ["array-like", None] for name in ("weights_init", "means_init", "precisions_init")},
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+    "prior": [StrOptions({"weak"}), ConjugatePrior, None],
+    "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+}
 
 Labels = np.ndarray[Any, np.dtype[np.intp]]
 

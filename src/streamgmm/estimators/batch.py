@@ -23,13 +23,13 @@ from streamgmm.covariance import CovarianceType
 from streamgmm.fit.batch import BatchResult
 from streamgmm.fit.rows import SAMPLE, WHOLE, ArrayRows, Rows, rows_of
 from streamgmm.fit.solvers import SOLVERS, solver_of, weak_prior_of
-from streamgmm.fit.start import METHODS, best_start, start_mixture
+from streamgmm.fit.start import best_start, start_mixture
 from streamgmm.mixture import Mixture
 from streamgmm.priors import ConjugatePrior
 from streamgmm.statistics import Array
 from streamgmm.sweep import CHUNK, thread_count
 
-from ._reading import Labels, ReadingMixin, attributes_of, require_same
+from ._reading import CONSTRAINTS, Labels, ReadingMixin, attributes_of, require_same
 from ._verbose import Reporter
 
 _SINGULAR = (
@@ -137,23 +137,14 @@ class GaussianMixture(ReadingMixin):
     n_threads: int | None = None
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
-        "covariance_type": [StrOptions(set(covariance.names()))],
+        **CONSTRAINTS,
         "tol": [Interval(Real, 0.0, None, closed="left")],
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "n_init": [Interval(Integral, 1, None, closed="left")],
-        "init_params": [StrOptions(set(METHODS))],
-        "weights_init": ["array-like", None],
-        "means_init": ["array-like", None],
-        "precisions_init": ["array-like", None],
-        "random_state": ["random_state"],
         "warm_start": ["boolean"],
-        "verbose": ["verbose"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
         "solver": [StrOptions(set(SOLVERS))],
-        "prior": [StrOptions({"weak"}), ConjugatePrior, None],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
     }
 
     @fit_context(prefer_skip_nested_validation=True)

@@ -17,7 +17,6 @@ from streamgmm import algebra, covariance, rules
 from streamgmm._compat.sklearn import Interval, StrOptions, fit_context, validate_params
 from streamgmm.fit.batch import BatchResult
 from streamgmm.fit.rows import Rows, rows_of
-from streamgmm.fit.start import METHODS
 from streamgmm.fit.stream import Learner
 from streamgmm.mixture import Mixture
 from streamgmm.priors import ConjugatePrior, options, weak_prior
@@ -26,7 +25,7 @@ from streamgmm.statistics import Array
 
 from ._history import History
 from ._progress import Progress
-from ._reading import Labels, ReadingMixin, require_same
+from ._reading import CONSTRAINTS, Labels, ReadingMixin, require_same
 from ._warmup import Settings, WarmUp
 
 _SCALE_ROWS = 100
@@ -144,21 +143,12 @@ class OnlineGaussianMixture(ReadingMixin):
     verbose: int = 0
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
-        "covariance_type": [StrOptions(set(covariance.names()))],
+        **CONSTRAINTS,
         "rule": [StrOptions(set(rules.names())), Rule],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "init_size": [Interval(Integral, 1, None, closed="left"), None],
-        "init_params": [StrOptions(set(METHODS))],
-        "weights_init": ["array-like", None],
-        "means_init": ["array-like", None],
-        "precisions_init": ["array-like", None],
         "reg_covar": [Interval(Real, 0, None, closed="left"), None],
-        "prior": [StrOptions({"weak"}), ConjugatePrior, None],
-        "random_state": ["random_state"],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
-        "verbose": ["verbose"],
     }
 
     @fit_context(prefer_skip_nested_validation=True)

@@ -186,7 +186,7 @@ def _fit_all(
     progress: bool | Progress,
 ) -> tuple[list[Fitted], list[tuple[int, str, str]]]:
     """Return candidates with their models, and failures; the order does not depend on threads."""
-    report = progress if callable(progress) else _draw if progress else _be_silent
+    report = progress if callable(progress) else _draw if progress else lambda done, total: None
     workers = min(n_threads, len(grid)) if is_small else 1
     order = sorted(range(len(grid)), key=lambda at: -grid[at][0])  # the longest fits first
     models: dict[int, Fitted] = {}
@@ -270,7 +270,3 @@ def _draw(done: int, total: int) -> None:
     end = "\n" if done == total else ""
     sys.stderr.write(f"\r[{'#' * filled}{'.' * (_BAR - filled)}] {done} of {total} mixtures{end}")
     sys.stderr.flush()
-
-
-def _be_silent(done: int, total: int) -> None:
-    pass
