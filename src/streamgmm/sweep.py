@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +29,8 @@ CHUNK = 65536
 TOO_FAR = -1e299  # log densities of rows whose squared distance overflows are below
 _MAX_SPANS = 64
 _NO_WEIGHTS = np.empty(0)
+# A few rows in the form that the kernels are compiled for: contiguous, aligned, writable, of no subclass.
+kernel_rows: Callable[[Any], Any] = partial(np.require, dtype=np.float64, requirements="CAWE")
 
 
 def e_step(
@@ -159,15 +162,6 @@ def require_finite(X: Any) -> None:
             raise ValueError(
                 f"`X` must be finite, got {X[begin + row, column]} in row {begin + row}, column {column}"
             )
-
-
-def kernel_rows(X: Any) -> Any:
-    """Return a few rows in a form that the kernels are compiled for."""
-    if X.dtype != np.float64 or not X.dtype.isnative:
-        return X.astype(np.float64, order="C")
-    if X.flags.c_contiguous and X.flags.aligned and X.flags.writeable and type(X) is np.ndarray:
-        return X
-    return np.array(X, order="C")
 
 
 def thread_count(n_threads: int | None) -> int:

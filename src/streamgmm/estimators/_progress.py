@@ -84,6 +84,22 @@ class Progress:
         return self.stage.mixture
 
     @property
+    def n_refused(self) -> int:
+        """Mini-batches passed over."""
+        return 0 if isinstance(self.stage, WarmUp) else self.stage.state.n_refused
+
+    @property
+    def n_iter(self) -> int:
+        """Updates made online, or EM's iterations."""
+        return self.history.n_batches or self.start.n_iter
+
+    @property
+    def history_rows(self) -> Any:
+        """Rows seen when each record of the history was complete."""
+        rows = np.cumsum(self.history.n_rows).astype(np.int64)
+        return rows + self.n_rows - (rows[-1] if len(rows) else 0)
+
+    @property
     def lower_bound(self) -> float:
         """Mean log-likelihood of a row lately."""
         if self.history.n_batches == 0:

@@ -71,6 +71,10 @@ class ReadingMixin(DensityMixin, BaseEstimator):
         mixture = self.to_mixture()
         return self._read(X, lambda rows: mixture.predict(rows, n_threads=self.n_threads))
 
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Labels:
+        """Fit the mixture to rows and return the most probable component of each."""
+        return self.fit(X, y, sample_weight).predict(X)
+
     def predict_proba(self, X: Any) -> Array:
         """Return the responsibilities (n_samples, n_components)."""
         mixture = self.to_mixture()

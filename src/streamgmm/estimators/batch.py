@@ -29,7 +29,7 @@ from streamgmm.priors import ConjugatePrior
 from streamgmm.statistics import Array
 from streamgmm.sweep import CHUNK, thread_count
 
-from ._reading import CONSTRAINTS, Labels, ReadingMixin, attributes_of, require_same
+from ._reading import CONSTRAINTS, ReadingMixin, attributes_of, require_same
 from ._verbose import Reporter
 
 _SINGULAR = (
@@ -195,10 +195,6 @@ class GaussianMixture(ReadingMixin):
     def _how_to_read(self) -> dict[str, Any]:
         size = max(SAMPLE, 100 * self.n_components)
         return {"reset": True, "at_least": 2, "learns": True, "sample_size": size}
-
-    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Labels:
-        """Fit the mixture to rows and return the most probable component of each."""
-        return self.fit(X, y, sample_weight).predict(X)
 
     def sample(self, n_samples: int = 1) -> tuple[Array, np.ndarray[Any, np.dtype[np.int64]]]:
         """Draw rows, as scikit-learn draws them: component by component.

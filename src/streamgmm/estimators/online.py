@@ -257,10 +257,6 @@ class OnlineGaussianMixture(ReadingMixin):
                 self._take_columns(rows)
         return self
 
-    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Labels:
-        """Learn from rows and return the most probable component of each."""
-        return self.fit(X, y, sample_weight).predict(X)
-
     def sample(self, n_samples: int = 1) -> tuple[Array, Labels]:
         """Draw rows and the components they came from."""
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
@@ -314,62 +310,23 @@ class OnlineGaussianMixture(ReadingMixin):
         model.n_features_in_ = mixture.n_features
         return model
 
-    @property
-    def weights_(self) -> Array:  # noqa: D102
-        return self.to_mixture().weights
-
-    @property
-    def means_(self) -> Array:  # noqa: D102
-        return self.to_mixture().means.copy()
-
-    @property
-    def covariances_(self) -> Array:  # noqa: D102
-        return self.to_mixture().covariances
+    weights_ = property(lambda self: self.to_mixture().weights)
+    means_ = property(lambda self: self.to_mixture().means.copy())
+    covariances_ = property(lambda self: self.to_mixture().covariances)
+    precisions_ = property(lambda self: self.to_mixture().kind.covariances(self.precisions_cholesky_))
+    n_samples_seen_ = property(lambda self: self._require_fitted().n_rows)
+    history_ = property(lambda self: self._require_fitted().history.per_row)
+    history_every_ = property(lambda self: self._require_fitted().history.every)
+    history_rows_ = property(lambda self: self._require_fitted().history_rows)
+    n_refused_ = property(lambda self: self._require_fitted().n_refused)
+    n_iter_ = property(lambda self: self._require_fitted().n_iter)
+    lower_bound_ = property(lambda self: self._require_fitted().lower_bound)
+    converged_ = property(lambda self: self._require_fitted().converged)
 
     @property
     def precisions_cholesky_(self) -> Array:  # noqa: D102
         mixture = self.to_mixture()
         return mixture.kind.precisions_cholesky(mixture.factor)
-
-    @property
-    def precisions_(self) -> Array:  # noqa: D102
-        return self.to_mixture().kind.covariances(self.precisions_cholesky_)
-
-    @property
-    def n_samples_seen_(self) -> int:  # noqa: D102
-        return self._require_fitted().n_rows
-
-    @property
-    def history_(self) -> Array:  # noqa: D102
-        return self._require_fitted().history.per_row
-
-    @property
-    def history_every_(self) -> int:  # noqa: D102
-        return self._require_fitted().history.every
-
-    @property
-    def history_rows_(self) -> np.ndarray[Any, np.dtype[np.int64]]:  # noqa: D102
-        progress = self._require_fitted()
-        rows = np.cumsum(progress.history.n_rows).astype(np.int64)
-        return rows + progress.n_rows - (rows[-1] if len(rows) else 0)
-
-    @property
-    def n_refused_(self) -> int:  # noqa: D102
-        stage = self._require_fitted().stage
-        return 0 if isinstance(stage, WarmUp) else stage.state.n_refused
-
-    @property
-    def n_iter_(self) -> int:  # noqa: D102
-        progress = self._require_fitted()
-        return progress.history.n_batches or progress.start.n_iter
-
-    @property
-    def lower_bound_(self) -> float:  # noqa: D102
-        return self._require_fitted().lower_bound
-
-    @property
-    def converged_(self) -> bool:  # noqa: D102
-        return self._require_fitted().converged
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_progress")
@@ -393,18 +350,14 @@ class OnlineGaussianMixture(ReadingMixin):
         elif size is None:
             size = max(1000, 40 * self.n_components, 4 * self.n_components * n_features)
         size = batch_size * -(-max(size, self.n_components) // batch_size)
+        names = ("n_components", "covariance_type", "init_params", "reg_covar", "prior", "n_threads")
         settings = Settings(
-            self.n_components,
-            self.covariance_type,
-            self.init_params,
-            self._given(n_features),
-            self.reg_covar,
-            self.prior,
-            seed,
-            self.n_threads,
-            rule.cold_start,
-            size,
-            batch_size,
+            **{name: getattr(self, name) for name in names},
+            given=self._given(n_features),
+            seed=seed,
+            cold_start=rule.cold_start,
+            size=size,
+            batch_size=batch_size,
         )
         warm_up = WarmUp(settings, np.empty((0, n_features)), np.empty(0))
         parameters = {name: getattr(self, name) for name in _FIXED}

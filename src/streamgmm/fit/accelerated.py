@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,8 @@ from streamgmm.kernels.records import Options
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
-from .batch import BatchResult, Callback, m_step
-from .rows import RowsChangedError, rows_of
+from .batch import BatchResult, Callback, m_step, statistics_of
+from .rows import RowsChangedError
 
 __all__ = ["fit_accelerated"]
 
@@ -83,7 +82,7 @@ def fit_accelerated(
     >>> round(fit_accelerated(start, X, tol=1e-9).lower_bounds[-1] * len(X), 3)
     -1130.264
     """
-    sums = X if callable(X) else partial(rows_of(X, weights).e_step, n_threads=n_threads)
+    sums = statistics_of(X, weights, n_threads)
     lower_bounds: list[float] = []
     memory = _Memory()
     best, before, n_small = -np.inf, -np.inf, 0

@@ -15,8 +15,9 @@ from streamgmm.statistics import Array, Statistics
 
 from .rows import rows_of
 
-__all__ = ["BatchResult", "fit_em", "m_step"]
+__all__ = ["BatchResult", "fit_em", "m_step", "statistics_of"]
 
+StatisticsOf = Callable[[Mixture], Statistics]
 Callback = Callable[[int, float], None]
 
 
@@ -36,6 +37,18 @@ class BatchResult(NamedTuple):
     converged: bool
     n_iter: int
     lower_bounds: list[float]
+
+
+def statistics_of(X: Any, weights: Any = None, n_threads: int | None = None) -> StatisticsOf:
+    """Return the function mixture -> Statistics of rows; a function is returned as it is.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features), Rows or callable
+    weights : array-like of shape (n_samples,), optional
+    n_threads : int, optional
+    """
+    return X if callable(X) else partial(rows_of(X, weights).e_step, n_threads=n_threads)
 
 
 def m_step(statistics: Statistics, mixture: Mixture, options: Options | None = None) -> Mixture:
@@ -94,7 +107,7 @@ def fit_em(
     >>> round(fit_em(start, X).lower_bounds[-1], 3)
     -4.22
     """
-    sums = X if callable(X) else partial(rows_of(X, weights).e_step, n_threads=n_threads)
+    sums = statistics_of(X, weights, n_threads)
     lower_bounds: list[float] = []
     for n_iter in range(1, max_iter + 1):
         statistics = sums(mixture)

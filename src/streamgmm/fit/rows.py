@@ -139,6 +139,8 @@ def rows_of(
     (3, array([3., 3.]), True)
     """
     if isinstance(X, Rows):
+        if sample_weight is not None:
+            raise ValueError("`sample_weight` must be None for Rows, which have their weights")
         return X
     settings: dict[str, Any] = {
         "sample_size": min(sample_size, WHOLE),
@@ -257,17 +259,16 @@ class BatchRows(Rows):
         names: tuple[str, ...] | None = None,
         *,
         sample_size: int = SAMPLE,
-        learns: bool = False,
-        keeps_zeros: bool = False,
+        **checks: bool,
     ) -> None:
         self.batches, self.weights, self.names, self.sample_size = batches, weights, names, sample_size
-        self._checks: dict[str, Any] = {"learns": learns, "keeps_zeros": keeps_zeros}
+        self._checks: dict[str, Any] = checks
         self._first: _Pass | None = None
 
     @cached_property
     def n_samples(self) -> int:  # type: ignore[override]  # noqa: D102
         n_samples = self._counted().n_samples
-        is_less = len(self.weights) and not self._checks["keeps_zeros"]
+        is_less = len(self.weights) and not self._checks.get("keeps_zeros")
         return int(np.count_nonzero(self.weights)) if is_less else n_samples
 
     @cached_property
