@@ -241,3 +241,12 @@ def test_api_page_lists_modules_that_are_checked():
     names, modules = listed()
     assert modules == set(PUBLIC)
     assert len(set(names)) == len(names)
+
+
+def test_the_path_of_x_is_the_one_listed():
+    """The map names the functions that hold the rows between the call of `fit` and the kernel, in order."""
+    path_of = runpy.run_path(str(ROOT / "benchmarks" / "path_of_x.py"))["path_of"]
+    found = dict.fromkeys(path_of(np.random.default_rng(0).normal(size=(500, 2))))
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    rows = re.findall(r"^\| `(\S+\.py)` \| `(\S+)` \|", page, re.M)
+    assert rows == [(file, name.replace("<locals>.", "")) for file, name in found]

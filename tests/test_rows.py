@@ -68,6 +68,20 @@ def test_both_estimators_take_all_rows_in_the_same_way(tmp_path, weighted):
                 assert once.to_mixture() == clone(model).partial_fit(X, sample_weight=weights).to_mixture()
 
 
+def test_rows_are_taken_as_they_are():
+    X, _ = TRUTH.sample(1000, random_state=0)
+    weights = np.random.default_rng(0).integers(0, 3, 1000)
+    model = GaussianMixture(3, random_state=0)
+    expected = clone(model).fit(X, sample_weight=weights)
+    for given in (X, lambda: np.array_split(X, 3)):
+        rows = rows_of(given, weights)
+        assert rows_of(rows) is rows
+        fitted = clone(model).fit(rows)
+        np.testing.assert_allclose(fitted.means_, expected.means_)
+        with pytest.raises(ValueError, match="`sample_weight` must be None for Rows"):
+            model.fit(rows, sample_weight=weights)
+
+
 def test_the_online_estimator_holds_one_batch():
     X, _ = TRUTH.sample(5000, random_state=0)
     alive, most = [], []

@@ -123,7 +123,10 @@ def save(
     wrong = _wrong_parameters(tensors, description)
     if wrong:
         raise ValueError(f"the model cannot be saved: {wrong}")
-    write_whole(path, _serialized(tensors, description | {_DIGEST: _digest(tensors, description)}))
+    from safetensors.numpy import save as serialize
+
+    signed = description | {_DIGEST: _digest(tensors, description)}
+    write_whole(path, serialize(tensors, metadata={FORMAT: json.dumps(signed)}))
 
 
 def load(path: str | os.PathLike[str]) -> Mixture:
@@ -272,13 +275,6 @@ def _digest(tensors: Mapping[str, Array], description: Mapping[str, Any]) -> str
         digest.update(f"{key} {tensors[key].shape}".encode())
         digest.update(tensors[key].astype("<f8").tobytes())
     return digest.hexdigest()
-
-
-def _serialized(tensors: dict[str, Array], description: Mapping[str, Any]) -> bytes:
-    from safetensors.numpy import save as serialize
-
-    data: bytes = serialize(tensors, metadata={FORMAT: json.dumps(description)})
-    return data
 
 
 def _require_file(name: str) -> None:

@@ -12,7 +12,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,12 +27,10 @@ if TYPE_CHECKING:
 
 CHUNK = 65536
 TOO_FAR = -1e299  # log densities of rows whose squared distance overflows are below
-_LARGEST_SUM = 1e300  # of squares; what is added and subtracted on the way is not much larger
-_LIGHTEST, _HEAVIEST = 1e-280, 1e100  # sums of weights
 _MAX_SPANS = 64
 _NO_WEIGHTS = np.empty(0)
-
-T = TypeVar("T")
+# A few rows in the form that the kernels are compiled for: contiguous, aligned, writable, of no subclass.
+kernel_rows: Callable[[Any], Any] = partial(np.require, dtype=np.float64, requirements="CAWE")
 
 
 def e_step(
@@ -70,10 +70,11 @@ def e_step(
 
 
 def sum_rows(mixture: Mixture, X: Any, weights: Array, *, n_threads: int | None = None) -> Statistics:
-    """Do the work of `e_step` without its checks; empty weights are ones.
+    """Do the work of `e_step` for an array of numbers; empty weights are ones.
 
     The log-likelihood is NaN or minus infinity where rows are not finite or too far away to be squared.
     """
+    _require_columns(X.shape, mixture.n_features)
     model = mixture.kernel_form()
 
     def run(start: int, stop: int) -> Batch:
@@ -87,8 +88,9 @@ def sum_rows(mixture: Mixture, X: Any, weights: Array, *, n_threads: int | None 
         return sums
 
     total = mixture.kind.empty_batch(*mixture.means.shape)
-    for part in _over_spans(run, len(X), n_threads):
-        total = Batch(*(whole + added for whole, added in zip(total, part, strict=True)))
+    with _spread(len(X), n_threads) as (apply, starts, stops):
+        for part in apply(run, starts, stops):
+            total = Batch(*(whole + added for whole, added in zip(total, part, strict=True)))
     s2 = mixture.kind.public_moments(total.s2)
     return Statistics(total.weight, total.log_likelihood, total.nk, total.s1, s2, mixture.means)
 
@@ -117,8 +119,8 @@ def densities(
         for begin, end in _chunks(start, stop):
             kernels.densities(kernel_rows(X[begin:end]), model, log_prob[begin:end], resp[begin:end])
 
-    for _ in _over_spans(run, len(X), n_threads):
-        pass
+    with _spread(len(X), n_threads) as (apply, starts, stops):
+        list(apply(run, starts, stops))
     if not (log_prob > TOO_FAR).all():
         require_finite(X)
     return log_prob, resp
@@ -129,8 +131,7 @@ def as_rows(X: Any, n_features: int) -> Any:
     X = np.asarray(X)
     if X.dtype.kind not in "fiub":
         raise ValueError(f"`X` must hold real numbers, got an array of dtype {X.dtype}")
-    if X.ndim != 2 or X.shape[1] != n_features:
-        raise ValueError(f"`X` must have shape (n_samples, {n_features}), got {X.shape}")
+    _require_columns(X.shape, n_features)
     return X
 
 
@@ -163,32 +164,6 @@ def require_finite(X: Any) -> None:
             )
 
 
-def require_learnable(X: Any, weights: Array) -> None:
-    """Raise ValueError if rows are so large, or weigh so much, that sums of their squares overflow."""
-    with np.errstate(over="ignore"):
-        total = float(weights.sum()) if len(weights) else float(len(X))
-    if total > _HEAVIEST or 0.0 < total < _LIGHTEST:
-        raise ValueError(
-            f"`sample_weight` must have a sum between {_LIGHTEST:g} and {_HEAVIEST:g}, got {total:g}: rescale"
-        )
-    size = max(float(X.max()), -float(X.min())) if len(X) else 0.0
-    if size * size * total > _LARGEST_SUM:
-        row, column = (int(index) for index in np.unravel_index(np.argmax(np.abs(X)), X.shape))
-        raise ValueError(
-            f"`X` must hold numbers whose squares can be summed up, got {X[row, column]:g} in row {row}, "
-            f"column {column}: too large to be squared; rescale"
-        )
-
-
-def kernel_rows(X: Any) -> Any:
-    """Return a few rows in a form that the kernels are compiled for."""
-    if X.dtype != np.float64 or not X.dtype.isnative:
-        return X.astype(np.float64, order="C")
-    if X.flags.c_contiguous and X.flags.aligned and X.flags.writeable and type(X) is np.ndarray:
-        return X
-    return np.array(X, order="C")
-
-
 def thread_count(n_threads: int | None) -> int:
     """Return the number of threads to use; None means the cores that this process may use."""
     if n_threads is None:
@@ -198,20 +173,26 @@ def thread_count(n_threads: int | None) -> int:
     return n_threads
 
 
+def _require_columns(shape: tuple[int, ...], n_features: int) -> None:
+    if len(shape) != 2 or shape[1] != n_features:
+        raise ValueError(f"`X` must have shape (n_samples, {n_features}), got {shape}")
+
+
 def _chunks(start: int, stop: int) -> Iterator[tuple[int, int]]:
     for begin in range(start, stop, CHUNK):
         yield begin, min(begin + CHUNK, stop)
 
 
-def _over_spans(run: Callable[[int, int], T], n_samples: int, n_threads: int | None) -> Iterator[T]:
-    """Yield run(start, stop) for each span of rows, in order."""
+@contextmanager
+def _spread(n_samples: int, n_threads: int | None) -> Iterator[tuple[Callable[..., Any], range, list[int]]]:
+    """Give `map`, or the same with threads, and where the spans of rows start and stop."""
     n_chunks = -(-n_samples // CHUNK)
     span = CHUNK * max(1, -(-n_chunks // _MAX_SPANS))
     starts = range(0, n_samples, span)
     stops = [min(start + span, n_samples) for start in starts]
     workers = min(thread_count(n_threads), len(stops))
     if workers <= 1:
-        yield from map(run, starts, stops)
+        yield map, starts, stops
         return
     with ThreadPoolExecutor(workers) as pool:
-        yield from pool.map(run, starts, stops)
+        yield pool.map, starts, stops

@@ -66,5 +66,8 @@ files = click.argument("files", nargs=-1, required=True, metavar="FILES...", cal
 optional_files = click.argument("files", nargs=-1, metavar="[FILES]...", callback=_readable)
 model = click.argument("model", metavar="MODEL")
 columns = click.option("--columns", type=Columns(), help="The columns that are the features, in this order.")
+seed = click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Random seed."
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 as_ndjson = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")

@@ -24,11 +24,6 @@ def open_for_model(model: ModelFile, files: Sequence[str], columns: Sequence[str
 
     These are the columns asked for; or those with the model's names; or, if none of them is there, all
     columns, when there are as many.
-
-    Raises
-    ------
-    ValueError
-        If there are no such columns, or the files cannot be opened.
     """
     from streamgmm.sources import open_source
 
@@ -47,6 +42,8 @@ def open_for_model(model: ModelFile, files: Sequence[str], columns: Sequence[str
 
 def _by_name_or_position(model: ModelFile, files: Sequence[str], stdin: Rewindable | None) -> Source:
     from streamgmm.sources import SourceError
+    from streamgmm.sources.source import listed
+    from streamgmm.sources.table import generated_names
 
     n_features = model.mixture.n_features
     names = model.metadata["feature_names"]
@@ -63,13 +60,13 @@ def _by_name_or_position(model: ModelFile, files: Sequence[str], stdin: Rewindab
     if missing is not None and set(names) & set(source.names):
         raise missing
     if source.n_features != n_features:
-        told = "" if names is None else f" {_listed(names)}"
+        told = "" if names is None else f" {listed(names)}"
         raise ValueError(
-            f"{files[0]}: has {source.n_features} columns {_listed(source.names)}, but the model has "
+            f"{files[0]}: has {source.n_features} columns {listed(source.names)}, but the model has "
             f"{n_features} features{told}; choose columns with --columns"
         )
-    if missing is not None and not (_are_generated(names) or _are_generated(source.names)):
-        warn(f"the columns {_listed(source.names)} are taken, in this order, for {_listed(names)}")
+    if missing is not None and generated_names(n_features) not in (tuple(names), source.names):
+        warn(f"the columns {listed(source.names)} are taken, in this order, for {listed(names)}")
     return source
 
 
@@ -165,12 +162,3 @@ def _opened(files: Sequence[str], names: Sequence[str] | None, stdin: Rewindable
     finally:
         sys.stdin = original
         replayed.detach()  # else it would close what the source goes on reading
-
-
-def _are_generated(names: Sequence[str]) -> bool:
-    return list(names) == [f"x{index}" for index in range(len(names))]
-
-
-def _listed(names: Sequence[str], shown: int = 20) -> str:
-    rest = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return ", ".join(map(repr, names[:shown])) + rest

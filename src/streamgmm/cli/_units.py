@@ -21,16 +21,7 @@ class Standardization(NamedTuple):
 def standardization(rows: NDArray[Any], names: Sequence[str]) -> Standardization:
     """Return the columns' means and standard deviations; 1 for the deviation of a constant column.
 
-    Parameters
-    ----------
-    rows : ndarray of shape (n_samples, n_features)
-    names : sequence of str
-        The columns, for the error.
-
-    Raises
-    ------
-    ValueError
-        If a column's numbers are so large or so small that its standard deviation is lost.
+    A column whose numbers are so large or so small that its standard deviation is lost is a ValueError.
 
     Examples
     --------
@@ -56,19 +47,7 @@ def standardization(rows: NDArray[Any], names: Sequence[str]) -> Standardization
 
 
 def unstandardize(mixture: Mixture, center: NDArray[Any], scale: NDArray[Any]) -> Mixture:
-    """Return the mixture of center + scale * z, for z from a mixture.
-
-    Parameters
-    ----------
-    mixture : Mixture
-        Of rows from which ``center`` was subtracted, then divided by ``scale``.
-    center, scale : ndarray of shape (n_features,)
-        The scale is positive.
-
-    Returns
-    -------
-    Mixture
-        Of the same covariance type, but "diag" for "spherical".
+    """Return the mixture of center + scale * z, for z from a mixture: "diag" for "spherical".
 
     Examples
     --------

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from streamgmm.sources import Source
 
 _READ_ROWS = 65536
-_LARGEST_SEED = 2**32 - 1
 
 
 @click.command()
@@ -62,9 +61,7 @@ _LARGEST_SEED = 2**32 - 1
 @click.option(
     "--passes", type=click.IntRange(min=1), default=1, show_default=True, help="How often the files are read."
 )
-@click.option(
-    "--seed", type=click.IntRange(0, _LARGEST_SEED), default=0, show_default=True, help="Random seed."
-)
+@_options.seed
 @click.option("--output", "-o", type=click.Path(), help="The model file to write (.safetensors).")
 @click.option(
     "--report",

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from streamgmm.sources import Source
 
 _MOST = 10_000  # numbers of components
-_LARGEST_SEED = 2**32 - 1
 _NUMBER = re.compile("0*[1-9][0-9]{0,17}")
 _HELD_NUMBERS = 50_000_000  # more are read from the files again for every pass
 
@@ -73,9 +72,7 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]
     show_default=True,
     help="Starts of EM for each mixture, of which the best counts.",
 )
-@click.option(
-    "--seed", type=click.IntRange(0, _LARGEST_SEED), default=0, show_default=True, help="Random seed."
-)
+@_options.seed
 @click.option("--output", "-o", type=click.Path(), help="The file to write the best model to (.safetensors).")
 @_options.as_json
 def select(

@@ -73,23 +73,7 @@ def fractions(
 ) -> tuple[Array, Array]:
     """Return the fraction of the gap to a target that a mini-batch closes along axes (columns).
 
-    Parameters
-    ----------
-    rule : Rule
-    step : float
-        From `step_size`.
-    mixture, target : Mixture
-    statistics : Statistics
-        Of rows under the mixture.
-    k : int
-        The component.
-    axes : ndarray of shape (n_features, n_features)
-        Principal axes of the component.
-
-    Returns
-    -------
-    mean, covariance : ndarray of shape (n_features,)
-        NaN where it is not known.
+    Of component k, for its mean and for its covariance (n_features,); NaN where it is not known.
     """
     rates = getattr(rule, "relative_rates", None)
     if rates:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from streamgmm import parameterizations, sweep
+from streamgmm.fit.lbfgs import units_of
 from streamgmm.mixture import Mixture
 from streamgmm.parameterizations import Parameterization
 from streamgmm.statistics import Array
@@ -87,7 +88,8 @@ def check_gradient(
     def log_likelihood(theta: Array) -> float:
         return sweep.sum_rows(owner.unpack(theta, mixture), X, weights, n_threads=1).log_likelihood
 
-    units = _units(owner, mixture, X, theta)
+    some = X[:: max(1, len(X) // _UNIT_ROWS)]
+    units = units_of(owner, mixture, some, np.maximum(1.0, np.abs(theta)))
     differences = np.array(
         [_derivative(log_likelihood, theta, index, units[index]) for index in range(len(theta))]
     )
@@ -97,15 +99,6 @@ def check_gradient(
         return 0.0
     smallest = np.finfo(np.float64).tiny  # all differences may be zero
     return float((error / np.maximum(size, max(_SMALL * size.max(), smallest))).max())
-
-
-def _units(owner: Parameterization, mixture: Mixture, X: Any, theta: Array) -> Array:
-    """Return how far each entry of theta can be told from the rows; its size where they tell nothing."""
-    rows = X[:: max(1, len(X) // _UNIT_ROWS)]
-    gradients = [owner.gradient(sweep.e_step(mixture, row[np.newaxis], n_threads=1), mixture) for row in rows]
-    root = np.sqrt(np.mean(np.square(gradients), axis=0))
-    usable = np.isfinite(root) & (root > 0)
-    return np.where(usable, 1.0 / np.where(usable, root, 1.0), np.maximum(1.0, np.abs(theta)))
 
 
 def _derivative(function: Callable[[Array], float], theta: Array, index: int, unit: float) -> float:

@@ -165,15 +165,24 @@ def _follow_or_settle(rule: Any) -> tuple[str, ...]:
     return ("a smaller or decaying rate", "larger mini-batches", *follow)
 
 
-def _still_moving(per_row: Array) -> list[Finding]:
+def rise_of(per_row: Array) -> float:
+    """Return how much better a history's last quarter is than the one before; 0 if that may be noise.
+
+    NaN for a history of less than four known entries.
+    """
     per_row = per_row[np.isfinite(per_row)]
     if len(per_row) < 4:
-        return []
+        return float("nan")
     first, second = np.array_split(per_row[len(per_row) // 2 :], 2)
     with np.errstate(over="ignore"):  # rows that are far away have log densities down to -1e300
         error = np.sqrt(first.var() / len(first) + second.var() / len(second))
-    rise = second.mean() - first.mean()
-    if rise <= 1e-3 + 2 * error:
+    rise = float(second.mean() - first.mean())
+    return rise if rise > 1e-3 + 2 * error else 0.0
+
+
+def _still_moving(per_row: Array) -> list[Finding]:
+    rise = rise_of(per_row)
+    if not rise > 0:
         return []
     message = (
         "The run was still improving when it stopped: the last quarter has {rise} nats a row more than the "

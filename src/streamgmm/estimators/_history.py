@@ -21,38 +21,38 @@ class History:
     """
 
     every: int = 1
-    log_likelihood: Array = field(default_factory=lambda: np.empty(0))
-    weight: Array = field(default_factory=lambda: np.empty(0))
-    n_rows: Array = field(default_factory=lambda: np.empty(0))
+    records: Array = field(default_factory=lambda: np.empty((3, 0)))
     n_batches: int = 0
 
     def extend(self, log_likelihood: Array, weight: Array, n_rows: Any) -> History:
         """Return the history with these mini-batches added."""
-        history = self
-        new = np.stack([log_likelihood, weight, n_rows.astype(np.float64)])
+        history, new = self, np.stack([log_likelihood, weight, n_rows])
         while new.shape[1]:
-            room = MAX_RECORDS * history.every - history.n_batches
-            history = history._append(new[:, :room])
-            new = new[:, room:]
-            if history.n_batches == MAX_RECORDS * history.every:
-                history = history._halve()
+            every, room = history.every, MAX_RECORDS * history.every - history.n_batches
+            n_batches = history.n_batches + min(room, new.shape[1])
+            records = np.zeros((3, -(-n_batches // every)))
+            records[:, : history.records.shape[1]] = history.records
+            index = np.arange(history.n_batches, n_batches) // every
+            np.add.at(records.T, index, new[:, :room].T)
+            if n_batches == MAX_RECORDS * every:
+                every, records = 2 * every, records[:, 0::2] + records[:, 1::2]
+            history, new = History(every, records, n_batches), new[:, room:]
         return history
 
-    def _append(self, new: Array) -> History:
-        records = np.stack([self.log_likelihood, self.weight, self.n_rows])
-        n_batches = self.n_batches + new.shape[1]
-        size = -(-n_batches // self.every)
-        grown = np.zeros((3, size))
-        grown[:, : records.shape[1]] = records
-        index = np.arange(self.n_batches, n_batches) // self.every
-        for row in range(3):
-            np.add.at(grown[row], index, new[row])
-        return History(self.every, grown[0], grown[1], grown[2], n_batches)
+    @property
+    def log_likelihood(self) -> Array:
+        """Sum of the rows' log-likelihoods in each record."""
+        return self.records[0]
 
-    def _halve(self) -> History:
-        records = np.stack([self.log_likelihood, self.weight, self.n_rows])
-        merged = records[:, 0::2] + records[:, 1::2]
-        return History(2 * self.every, merged[0], merged[1], merged[2], self.n_batches)
+    @property
+    def weight(self) -> Array:
+        """Weight of the rows in each record."""
+        return self.records[1]
+
+    @property
+    def n_rows(self) -> Array:
+        """Rows in each record."""
+        return self.records[2]
 
     @property
     def per_row(self) -> Array:

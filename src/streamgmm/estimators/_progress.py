@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from streamgmm.diagnostics.progress import rise_of
 from streamgmm.fit.batch import BatchResult
 from streamgmm.fit.stream import Learner
 from streamgmm.mixture import Mixture
@@ -83,6 +84,22 @@ class Progress:
         return self.stage.mixture
 
     @property
+    def n_refused(self) -> int:
+        """Mini-batches passed over."""
+        return 0 if isinstance(self.stage, WarmUp) else self.stage.state.n_refused
+
+    @property
+    def n_iter(self) -> int:
+        """Updates made online, or EM's iterations."""
+        return self.history.n_batches or self.start.n_iter
+
+    @property
+    def history_rows(self) -> Any:
+        """Rows seen when each record of the history was complete."""
+        rows = np.cumsum(self.history.n_rows).astype(np.int64)
+        return rows + self.n_rows - (rows[-1] if len(rows) else 0)
+
+    @property
     def lower_bound(self) -> float:
         """Mean log-likelihood of a row lately."""
         if self.history.n_batches == 0:
@@ -98,10 +115,4 @@ class Progress:
         """Whether the log-likelihood has stopped rising."""
         if self.history.n_batches == 0:
             return self.start.converged
-        per_row = self.history.per_row
-        per_row = per_row[np.isfinite(per_row)]
-        if len(per_row) < 4:
-            return False
-        first, second = np.array_split(per_row[len(per_row) // 2 :], 2)
-        error = np.sqrt(first.var() / len(first) + second.var() / len(second))
-        return bool(second.mean() - first.mean() <= 1e-3 + 2 * error)
+        return rise_of(self.history.per_row) == 0.0

@@ -7,17 +7,21 @@ import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from numbers import Integral
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from streamgmm.fit.rows import DTYPES, Rows, rows_of
+from streamgmm import covariance
+from streamgmm._compat.sklearn import Interval, StrOptions
+from streamgmm.fit.rows import Rows, rows_of
+from streamgmm.fit.start import METHODS, Given, check_given
 from streamgmm.mixture import Mixture
+from streamgmm.priors import ConjugatePrior
 from streamgmm.statistics import Array
 from streamgmm.sweep import as_weights
 
@@ -25,6 +29,17 @@ from streamgmm.sweep import as_weights
 _LOCKS: WeakKeyDictionary[BaseEstimator, Any] = WeakKeyDictionary()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_LOCKS.clear)  # whoever held one is not there
+
+CONSTRAINTS: dict[str, list[Any]] = {  # of the parameters that both estimators have
+    "n_components": [Interval(Integral, 1, None, closed="left")],
+    "covariance_type": [StrOptions(set(covariance.names()))],
+    "init_params": [StrOptions(set(METHODS))],
+    **{name: ["array-like", None] for name in ("weights_init", "means_init", "precisions_init")},
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+    "prior": [StrOptions({"weak"}), ConjugatePrior, None],
+    "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+}
 
 Labels = np.ndarray[Any, np.dtype[np.intp]]
 
@@ -48,14 +63,17 @@ class ReadingMixin(DensityMixin, BaseEstimator):
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the mean log density of the rows, in nats."""
-        log_prob = self.score_samples(X)
-        total, weight = _weighted_sum(log_prob, sample_weight)
+        total, weight = _weighted_sum(self.score_samples(X), sample_weight)
         return total / weight
 
     def predict(self, X: Any) -> Labels:
         """Return the most probable component of each row (n_samples,)."""
         mixture = self.to_mixture()
         return self._read(X, lambda rows: mixture.predict(rows, n_threads=self.n_threads))
+
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Labels:
+        """Fit the mixture to rows and return the most probable component of each."""
+        return self.fit(X, y, sample_weight).predict(X)
 
     def predict_proba(self, X: Any) -> Array:
         """Return the responsibilities (n_samples, n_components)."""
@@ -65,12 +83,12 @@ class ReadingMixin(DensityMixin, BaseEstimator):
     def bic(self, X: Any, sample_weight: Any = None) -> float:
         """Return the Bayesian information criterion on rows (the lower, the better)."""
         total, weight = _weighted_sum(self.score_samples(X), sample_weight)
-        return float(-2 * total + self._n_parameters() * np.log(weight))
+        return float(-2 * total + self.to_mixture().n_parameters * np.log(weight))
 
     def aic(self, X: Any, sample_weight: Any = None) -> float:
         """Return Akaike's information criterion on rows (the lower, the better)."""
         total, _ = _weighted_sum(self.score_samples(X), sample_weight)
-        return float(-2 * total + 2 * self._n_parameters())
+        return float(-2 * total + 2 * self.to_mixture().n_parameters)
 
     def to_sklearn(self) -> SklearnGaussianMixture:
         """Return scikit-learn's estimator with the same fitted parameters, which needs no streamgmm.
@@ -101,23 +119,16 @@ class ReadingMixin(DensityMixin, BaseEstimator):
                 setattr(model, name, getattr(self, name))
         return model
 
-    def _n_parameters(self) -> int:
-        return self.to_mixture().n_parameters
-
     def _read(self, X: Any, work: Callable[[Any], Any]) -> Any:
         """Return the results of work on the rows, joined."""
         check_is_fitted(self)
-        done = [work(rows) for rows, _ in self._rows(X).parts()]
+        done = [work(rows) for rows, _ in rows_of(X, estimator=self).parts()]
         return done[0] if len(done) == 1 else np.concatenate(done)
 
-    def _rows(
-        self, X: Any, sample_weight: Any = None, *, reset: bool = False, at_least: int = 1, **settings: Any
-    ) -> Rows:
-        """Return rows, checked as `rows_of` does; ``reset`` lets them say what the columns are."""
-        check = partial(validate_data, self, dtype=DTYPES, reset=reset, ensure_min_samples=at_least)
-        names = None if reset else getattr(self, "feature_names_in_", None)
-        expected = None if names is None else tuple(names)
-        return rows_of(X, sample_weight, check=check, expected=expected, **settings)
+    def _given(self, n_features: int) -> Given:
+        """Return the start that the user gives, checked."""
+        start = (self.weights_init, self.means_init, self.precisions_init)
+        return check_given(*start, self.covariance_type, self.n_components, n_features)
 
     def _take_columns(self, rows: Rows) -> None:
         """Remember the columns of rows, as scikit-learn does those of arrays."""

@@ -6,15 +6,7 @@ from time import perf_counter
 
 
 class Reporter:
-    """Prints the progress of one start.
-
-    Parameters
-    ----------
-    verbose : int
-        0 prints nothing, 1 iterations, 2 also times and changes.
-    interval : int
-        Iterations between two lines.
-    """
+    """Prints the progress of one start."""
 
     def __init__(self, verbose: int, interval: int) -> None:
         self.verbose = int(verbose)

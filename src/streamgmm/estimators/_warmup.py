@@ -13,11 +13,12 @@ from sklearn.exceptions import NotFittedError
 from streamgmm import covariance, priors
 from streamgmm.diagnostics import Finding
 from streamgmm.fit.batch import BatchResult, fit_em
-from streamgmm.fit.start import Given, deviations_of, feature_moments, initialize, initialize_cold
+from streamgmm.fit.rows import ArrayRows
+from streamgmm.fit.start import Given, feature_moments, initialize, initialize_cold
 from streamgmm.kernels.records import Options
 from streamgmm.priors import ConjugatePrior
 from streamgmm.statistics import Array, Statistics
-from streamgmm.sweep import CHUNK, e_step
+from streamgmm.sweep import CHUNK
 
 _TOL = 1e-6
 _MAX_ITER = 500
@@ -169,8 +170,8 @@ class WarmUp:
     def _options(self, choice: str | ConjugatePrior | None) -> Options:
         w = self.fit_weights
         X, w = (self.X[w > 0], w[w > 0]) if len(w) else (self.X, w)
-        mean, scatter = feature_moments(X, w)
-        variances = np.square(deviations_of(X, scatter))
+        mean, scatter, deviations = feature_moments(X, w)
+        variances = np.square(deviations)
         settings = self.settings
         floor = 1e-6 * variances if settings.reg_covar is None else np.full(len(mean), settings.reg_covar)
         # too few rows for a covariance matrix of full rank: only their variances are known
@@ -195,49 +196,25 @@ class WarmUp:
         if self.shortage:
             raise NotFittedError(self.shortage)
         settings = self.settings
+        shape = settings.n_components, settings.covariance_type
+        how: dict[str, Any] = {"random_state": np.random.RandomState(settings.seed), "given": settings.given}
         if settings.cold_start:
-            return self._cold()
-        start = initialize(
-            self.X,
-            self.fit_weights,
-            settings.n_components,
-            settings.covariance_type,
-            init_params=settings.init_params,
-            random_state=np.random.RandomState(settings.seed),
-            given=settings.given,
-        )
+            start = initialize_cold(self.X, self.fit_weights, *shape, **how)
+            log_prob = start.log_prob(self.X, n_threads=settings.n_threads)
+            weights = self.fit_weights if len(self.fit_weights) else None
+            return BatchResult(start, False, 0, [float(np.average(log_prob, weights=weights))])
+        start = initialize(self.X, self.fit_weights, *shape, init_params=settings.init_params, **how)
         is_capped = self.fit_weights is not self.weights
         few = (len(self.X) if is_capped else self.n_rows) < 10 * (self.X.shape[1] + 1) * settings.n_components
         options = self._options("weak") if few and settings.prior is None else self.options
-        return fit_em(
-            start,
-            self.X,
-            self.fit_weights if len(self.fit_weights) else None,
-            options=options,
-            tol=_TOL,
-            max_iter=_MAX_ITER,
-            n_threads=settings.n_threads,
-        )
-
-    def _cold(self) -> BatchResult:
-        settings = self.settings
-        start = initialize_cold(
-            self.X,
-            self.fit_weights,
-            settings.n_components,
-            settings.covariance_type,
-            random_state=np.random.RandomState(settings.seed),
-            given=settings.given,
-        )
-        weights = self.fit_weights if len(self.fit_weights) else None
-        log_prob = start.log_prob(self.X, n_threads=settings.n_threads)
-        return BatchResult(start, False, 0, [float(np.average(log_prob, weights=weights))])
+        rows, n_threads = ArrayRows(self.X, self.fit_weights), settings.n_threads
+        return fit_em(start, rows, options=options, tol=_TOL, max_iter=_MAX_ITER, n_threads=n_threads)
 
     @property
     def statistics(self) -> Statistics:
         """The rows' statistics under the fit."""
-        weights = self.fit_weights if len(self.fit_weights) else None
-        return e_step(self.result.mixture, self.X, weights, n_threads=self.settings.n_threads)
+        rows = ArrayRows(self.X, self.fit_weights)
+        return rows.e_step(self.result.mixture, n_threads=self.settings.n_threads)
 
     def _warn(self) -> None:
         n_rows = self.n_rows

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
+from itertools import repeat
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -17,17 +20,16 @@ from sklearn.utils.validation import check_is_fitted
 from streamgmm import covariance, priors
 from streamgmm._compat.sklearn import Interval, StrOptions, fit_context
 from streamgmm.covariance import CovarianceType
-from streamgmm.fit.batch import BatchResult, statistics_of
-from streamgmm.fit.rows import SAMPLE, WHOLE, Rows
-from streamgmm.fit.solvers import SOLVERS, Plan, collapsed, solve, weak_prior_of
-from streamgmm.fit.start import METHODS, Given, best_start, check_given, start_mixture
-from streamgmm.kernels.records import Options
+from streamgmm.fit.batch import BatchResult
+from streamgmm.fit.rows import SAMPLE, WHOLE, ArrayRows, Rows, rows_of
+from streamgmm.fit.solvers import SOLVERS, solver_of, weak_prior_of
+from streamgmm.fit.start import best_start, start_mixture
 from streamgmm.mixture import Mixture
 from streamgmm.priors import ConjugatePrior
 from streamgmm.statistics import Array
 from streamgmm.sweep import CHUNK, thread_count
 
-from ._reading import Labels, ReadingMixin, attributes_of, require_same
+from ._reading import CONSTRAINTS, ReadingMixin, attributes_of, require_same
 from ._verbose import Reporter
 
 _SINGULAR = (
@@ -41,6 +43,7 @@ _NOT_CONVERGED = (
 )
 
 
+@dataclass(eq=False, repr=False)
 class GaussianMixture(ReadingMixin):
     """Gaussian mixture fitted to all rows: scikit-learn's, with more to it.
 
@@ -114,64 +117,35 @@ class GaussianMixture(ReadingMixin):
     array([1, 0])
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012
-        "n_components": [Interval(Integral, 1, None, closed="left")],
-        "covariance_type": [StrOptions(set(covariance.names()))],
+    n_components: int = 1
+    _: KW_ONLY
+    covariance_type: str = "full"
+    tol: float = 1e-3
+    reg_covar: float = 1e-6
+    max_iter: int = 100
+    n_init: int = 1
+    init_params: str = "kmeans"
+    weights_init: Any = None
+    means_init: Any = None
+    precisions_init: Any = None
+    random_state: Any = None
+    warm_start: bool = False
+    verbose: int = 0
+    verbose_interval: int = 10
+    solver: str = "em"
+    prior: str | ConjugatePrior | None = None
+    n_threads: int | None = None
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **CONSTRAINTS,
         "tol": [Interval(Real, 0.0, None, closed="left")],
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "n_init": [Interval(Integral, 1, None, closed="left")],
-        "init_params": [StrOptions(set(METHODS))],
-        "weights_init": ["array-like", None],
-        "means_init": ["array-like", None],
-        "precisions_init": ["array-like", None],
-        "random_state": ["random_state"],
         "warm_start": ["boolean"],
-        "verbose": ["verbose"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
         "solver": [StrOptions(set(SOLVERS))],
-        "prior": [StrOptions({"weak"}), ConjugatePrior, None],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
     }
-
-    def __init__(
-        self,
-        n_components: int = 1,
-        *,
-        covariance_type: str = "full",
-        tol: float = 1e-3,
-        reg_covar: float = 1e-6,
-        max_iter: int = 100,
-        n_init: int = 1,
-        init_params: str = "kmeans",
-        weights_init: Any = None,
-        means_init: Any = None,
-        precisions_init: Any = None,
-        random_state: Any = None,
-        warm_start: bool = False,
-        verbose: int = 0,
-        verbose_interval: int = 10,
-        solver: str = "em",
-        prior: str | ConjugatePrior | None = None,
-        n_threads: int | None = None,
-    ) -> None:
-        self.n_components = n_components
-        self.covariance_type = covariance_type
-        self.tol = tol
-        self.reg_covar = reg_covar
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.init_params = init_params
-        self.weights_init = weights_init
-        self.means_init = means_init
-        self.precisions_init = precisions_init
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.verbose_interval = verbose_interval
-        self.solver = solver
-        self.prior = prior
-        self.n_threads = n_threads
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> GaussianMixture:
@@ -198,46 +172,29 @@ class GaussianMixture(ReadingMixin):
             ``prior``, a component that collapses. The estimator stays as it was.
         """
         with self._all_or_nothing():
-            result = self._fit(self._rows(X, sample_weight, **self._how_to_read()))
-            if not result.converged and self.max_iter > 0:
+            rows = rows_of(X, sample_weight, estimator=self, **self._how_to_read())
+            if rows.n_samples < self.n_components:
+                raise ValueError(
+                    "Expected n_samples >= n_components "
+                    f"but got n_components = {self.n_components}, n_samples = {rows.n_samples}"
+                )
+            results = []
+            for result in self._results(rows):
+                if (
+                    result.n_iter != 1
+                ):  # a collapse in the only iteration is left to the warning, as in scikit-learn
+                    self._require_regular(result.mixture)
+                results.append(result)
+            best = max(results, key=_last)
+            self._take_columns(rows)
+            self._write(best, rows.dtype)
+            if not best.converged and self.max_iter > 0:
                 warnings.warn(_NOT_CONVERGED, ConvergenceWarning, stacklevel=3)
         return self
 
     def _how_to_read(self) -> dict[str, Any]:
         size = max(SAMPLE, 100 * self.n_components)
         return {"reset": True, "at_least": 2, "learns": True, "sample_size": size}
-
-    def _fit(self, rows: Rows) -> BatchResult:
-        """Fit the mixture to checked rows, and set the fitted attributes."""
-        if rows.n_samples < self.n_components:
-            raise ValueError(
-                "Expected n_samples >= n_components "
-                f"but got n_components = {self.n_components}, n_samples = {rows.n_samples}"
-            )
-        given = check_given(
-            self.weights_init,
-            self.means_init,
-            self.precisions_init,
-            self.covariance_type,
-            self.n_components,
-            rows.n_features,
-        )
-        goes_on = self.warm_start and hasattr(self, "converged_")
-        plan = self._plan(rows)
-        random_state = check_random_state(self.random_state)
-        if goes_on:
-            starts = iter([(self._start_again(rows.n_features), self._seed(random_state))])
-        else:
-            starts = self._starts(rows, given, plan.options, random_state)
-        results = self._results(plan, rows, starts, self.lower_bound_ if goes_on else -np.inf)
-        best = max(results, key=_last)
-        self._take_columns(rows)
-        self._write(best, rows.dtype)
-        return best
-
-    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Labels:
-        """Fit the mixture to rows and return the most probable component of each."""
-        return self.fit(X, y, sample_weight).predict(X)
 
     def sample(self, n_samples: int = 1) -> tuple[Array, np.ndarray[Any, np.dtype[np.int64]]]:
         """Draw rows, as scikit-learn draws them: component by component.
@@ -343,73 +300,53 @@ class GaussianMixture(ReadingMixin):
         )
         return mixture
 
-    def _plan(self, rows: Rows) -> Plan:
+    def _results(self, rows: Rows) -> Iterator[BatchResult]:
+        """Yield the fits from all starts: side by side if there are few rows, else one after the other."""
+        given = self._given(rows.n_features)
         prior = self.prior
         if isinstance(prior, str):
             prior = weak_prior_of(rows, self.n_components, n_threads=self.n_threads)
         kind = covariance.get(self.covariance_type)
         options = priors.options(kind, self.n_components, rows.n_features, self.reg_covar, prior)
-        return Plan(self.solver, options, self.tol, self.max_iter, self.n_threads)
-
-    def _starts(
-        self, rows: Rows, given: Given, options: Options, random_state: np.random.RandomState
-    ) -> Iterator[tuple[Mixture, int]]:
-        """Yield starting mixtures and seeds, one after the other, as scikit-learn draws them."""
-        X, weights = rows.sample
-        find = partial(
-            start_mixture,
-            X,
-            weights,
-            self.n_components,
-            self.covariance_type,
-            init_params=self.init_params,
-            random_state=random_state,
-            options=options,
-            given=given,
-        )
-        for _ in range(self.n_init):
+        settings: dict[str, Any] = {"options": options, "tol": self.tol, "max_iter": self.max_iter}
+        random_state = check_random_state(self.random_state)
+        starts, solvers = [], []
+        if self.warm_start and hasattr(self, "converged_"):
+            starts.append(self._start_again(rows.n_features))
+            solvers.append(self._solver(random_state, lower_bound=self.lower_bound_, **settings))
+        else:
+            how = {"init_params": self.init_params, "random_state": random_state, "given": given}
+            shape = self.n_components, self.covariance_type
+            find = partial(start_mixture, *rows.sample, *shape, options=options, **how)
             if rows.n_samples > WHOLE and given.is_nothing and self.max_iter > 0:
-                sums = statistics_of(X, weights if len(weights) else None, self.n_threads)
-                start = best_start(find, sums, options=options, tol=self.tol, max_iter=self.max_iter)
-            else:
-                start = find()
-            self._require_regular(start)
-            yield start, self._seed(random_state)
-
-    def _seed(self, random_state: np.random.RandomState) -> int:
-        """Draw a seed where the solver needs one: else scikit-learn's starts would not be the same."""
-        return int(random_state.randint(2**31 - 1)) if self.solver in ("sgd", "online-em") else 0
-
-    def _results(
-        self, plan: Plan, rows: Rows, starts: Iterator[tuple[Mixture, int]], lower_bound: float
-    ) -> Iterator[BatchResult]:
-        """Yield the fits from all starts: side by side if there are few rows, else one after the other."""
-
-        def fit(plan: Plan, start: Mixture, seed: int, reporter: Reporter) -> BatchResult:
-            result = solve(plan, rows, start, seed=seed, lower_bound=lower_bound, callback=reporter.iteration)
-            if (
-                result.n_iter != 1
-            ):  # a collapse in the only iteration is left to the warning, as in scikit-learn
-                self._require_regular(result.mixture)
-            return result
-
-        n_workers = min(thread_count(self.n_threads), self.n_init)
-        if n_workers > 1 and rows.n_samples <= CHUNK and not self.verbose:
-            alone, silent = plan._replace(n_threads=1), Reporter(0, 1)
-            with ThreadPoolExecutor(n_workers) as pool:
-                futures = [pool.submit(fit, alone, start, seed, silent) for start, seed in starts]
-                yield from (future.result() for future in futures)
+                find = partial(
+                    best_start, find, ArrayRows(*rows.sample), n_threads=self.n_threads, **settings
+                )
+            while len(starts) < self.n_init:
+                starts.append(find())
+                self._require_regular(starts[-1])
+                solvers.append(self._solver(random_state, **settings))
+        workers = min(thread_count(self.n_threads), len(starts))
+        if workers > 1 and rows.n_samples <= CHUNK and not self.verbose:
+            with ThreadPoolExecutor(workers) as pool:
+                alone = [partial(solver, n_threads=1) for solver in solvers]
+                yield from pool.map(operator.call, alone, starts, repeat(rows))
             return
         reporter = Reporter(self.verbose, self.verbose_interval)
-        for number, (start, seed) in enumerate(starts):
+        for number, (solver, start) in enumerate(zip(solvers, starts, strict=True)):
             reporter.begin(number)
-            result = fit(plan, start, seed, reporter)
-            if plan.max_iter > 0:
+            result = solver(start, rows, n_threads=self.n_threads, callback=reporter.iteration)
+            if self.max_iter > 0:
                 reporter.end(_last(result), result.converged)
             yield result
 
+    def _solver(self, random_state: np.random.RandomState, **settings: Any) -> Callable[..., BatchResult]:
+        """Draw a seed where the solver needs one: else scikit-learn's starts would not be the same."""
+        seed = int(random_state.randint(2**31 - 1)) if self.solver in ("sgd", "online-em") else 0
+        return solver_of(self.solver, seed=seed, **settings)
+
     def _require_regular(self, mixture: Mixture) -> None:
-        if self.reg_covar == 0 and self.prior is None and collapsed(mixture):
+        if self.reg_covar == 0 and self.prior is None and mixture.kind.is_singular(mixture.factor):
             raise ValueError(_SINGULAR)
 
     def _write(self, result: BatchResult, dtype: Any) -> None:

@@ -90,7 +90,8 @@ def follow(
     with estimator._all_or_nothing():
         while begin < n_samples:
             end = min(n_samples, begin + _room(estimator))
-            may_permute = not hasattr(estimator, "_progress") or _is_warming_up(estimator)
+            progress = getattr(estimator, "_progress", None)
+            may_permute = progress is None or isinstance(progress.stage, WarmUp)
             rows = slice(begin, end)
             estimator.partial_fit(safe_indexing(X, rows), None, weights[rows] if len(weights) else None)
             begin = end
@@ -108,10 +109,6 @@ def _room(estimator: OnlineGaussianMixture) -> int:
     if isinstance(progress.stage, WarmUp):
         return min(more, progress.stage.room)
     return int(progress.batch_size * -(-more // progress.batch_size))
-
-
-def _is_warming_up(estimator: OnlineGaussianMixture) -> bool:
-    return isinstance(estimator._progress.stage, WarmUp)
 
 
 def _with_snapshot(trail: Trail, estimator: OnlineGaussianMixture) -> Trail:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import warnings
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, replace
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -16,8 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from streamgmm import algebra, covariance, rules
 from streamgmm._compat.sklearn import Interval, StrOptions, fit_context, validate_params
 from streamgmm.fit.batch import BatchResult
-from streamgmm.fit.rows import Rows
-from streamgmm.fit.start import METHODS, check_given
+from streamgmm.fit.rows import Rows, rows_of
 from streamgmm.fit.stream import Learner
 from streamgmm.mixture import Mixture
 from streamgmm.priors import ConjugatePrior, options, weak_prior
@@ -26,7 +25,7 @@ from streamgmm.statistics import Array
 
 from ._history import History
 from ._progress import Progress
-from ._reading import Labels, ReadingMixin, require_same
+from ._reading import CONSTRAINTS, Labels, ReadingMixin, require_same
 from ._warmup import Settings, WarmUp
 
 _SCALE_ROWS = 100
@@ -45,6 +44,7 @@ _FIXED = (  # parameters that what has been learned depends on
 )
 
 
+@dataclass(eq=False, repr=False)
 class OnlineGaussianMixture(ReadingMixin):
     """Gaussian mixture that learns from rows as they come.
 
@@ -125,58 +125,31 @@ class OnlineGaussianMixture(ReadingMixin):
     array([ True])
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012
-        "n_components": [Interval(Integral, 1, None, closed="left")],
-        "covariance_type": [StrOptions(set(covariance.names()))],
+    n_components: int = 1
+    _: KW_ONLY
+    covariance_type: str = "full"
+    rule: str | Rule = "online-em"
+    batch_size: int = 256
+    max_epochs: int = 1
+    init_size: int | None = None
+    init_params: str = "k-means++"
+    weights_init: Any = None
+    means_init: Any = None
+    precisions_init: Any = None
+    reg_covar: float | None = None
+    prior: str | ConjugatePrior | None = None
+    random_state: Any = None
+    n_threads: int | None = None
+    verbose: int = 0
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **CONSTRAINTS,
         "rule": [StrOptions(set(rules.names())), Rule],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "init_size": [Interval(Integral, 1, None, closed="left"), None],
-        "init_params": [StrOptions(set(METHODS))],
-        "weights_init": ["array-like", None],
-        "means_init": ["array-like", None],
-        "precisions_init": ["array-like", None],
         "reg_covar": [Interval(Real, 0, None, closed="left"), None],
-        "prior": [StrOptions({"weak"}), ConjugatePrior, None],
-        "random_state": ["random_state"],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
-        "verbose": ["verbose"],
     }
-
-    def __init__(
-        self,
-        n_components: int = 1,
-        *,
-        covariance_type: str = "full",
-        rule: str | Rule = "online-em",
-        batch_size: int = 256,
-        max_epochs: int = 1,
-        init_size: int | None = None,
-        init_params: str = "k-means++",
-        weights_init: Any = None,
-        means_init: Any = None,
-        precisions_init: Any = None,
-        reg_covar: float | None = None,
-        prior: str | ConjugatePrior | None = None,
-        random_state: Any = None,
-        n_threads: int | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.n_components = n_components
-        self.covariance_type = covariance_type
-        self.rule = rule
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.init_size = init_size
-        self.init_params = init_params
-        self.weights_init = weights_init
-        self.means_init = means_init
-        self.precisions_init = precisions_init
-        self.reg_covar = reg_covar
-        self.prior = prior
-        self.random_state = random_state
-        self.n_threads = n_threads
-        self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> OnlineGaussianMixture:
@@ -202,7 +175,7 @@ class OnlineGaussianMixture(ReadingMixin):
         """
         with self._all_or_nothing():
             self.__dict__.pop("_progress", None)
-            rows = self._rows(X, sample_weight, reset=True, learns=True, keeps_zeros=True)
+            rows = rows_of(X, sample_weight, estimator=self, reset=True, learns=True, keeps_zeros=True)
             for epoch in range(self.max_epochs):
                 self._learn(rows)
                 progress = self._progress
@@ -278,24 +251,20 @@ class OnlineGaussianMixture(ReadingMixin):
                 now = self.get_params(deep=False)
                 was = self._progress.parameters
                 require_same({name: (was[name], now[name]) for name in _FIXED}, "call `fit` to start anew")
-            rows = self._rows(X, sample_weight, reset=first, learns=True, keeps_zeros=True)
+            rows = rows_of(X, sample_weight, estimator=self, reset=first, learns=True, keeps_zeros=True)
             self._learn(rows)
             if first:
                 self._take_columns(rows)
         return self
 
-    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Labels:
-        """Learn from rows and return the most probable component of each."""
-        return self.fit(X, y, sample_weight).predict(X)
-
     def sample(self, n_samples: int = 1) -> tuple[Array, Labels]:
         """Draw rows and the components they came from."""
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        return self._mixture().sample(n_samples, int(seed))
+        return self.to_mixture().sample(n_samples, int(seed))
 
     def to_mixture(self) -> Mixture:
         """Return the mixture learned so far."""
-        return self._mixture()
+        return self._require_fitted().mixture
 
     @classmethod
     def from_mixture(cls, mixture: Mixture, *, n_rows: float = 1000, **params: Any) -> OnlineGaussianMixture:
@@ -341,62 +310,23 @@ class OnlineGaussianMixture(ReadingMixin):
         model.n_features_in_ = mixture.n_features
         return model
 
-    @property
-    def weights_(self) -> Array:  # noqa: D102
-        return self._mixture().weights
-
-    @property
-    def means_(self) -> Array:  # noqa: D102
-        return self._mixture().means.copy()
-
-    @property
-    def covariances_(self) -> Array:  # noqa: D102
-        return self._mixture().covariances
+    weights_ = property(lambda self: self.to_mixture().weights)
+    means_ = property(lambda self: self.to_mixture().means.copy())
+    covariances_ = property(lambda self: self.to_mixture().covariances)
+    precisions_ = property(lambda self: self.to_mixture().kind.covariances(self.precisions_cholesky_))
+    n_samples_seen_ = property(lambda self: self._require_fitted().n_rows)
+    history_ = property(lambda self: self._require_fitted().history.per_row)
+    history_every_ = property(lambda self: self._require_fitted().history.every)
+    history_rows_ = property(lambda self: self._require_fitted().history_rows)
+    n_refused_ = property(lambda self: self._require_fitted().n_refused)
+    n_iter_ = property(lambda self: self._require_fitted().n_iter)
+    lower_bound_ = property(lambda self: self._require_fitted().lower_bound)
+    converged_ = property(lambda self: self._require_fitted().converged)
 
     @property
     def precisions_cholesky_(self) -> Array:  # noqa: D102
-        mixture = self._mixture()
+        mixture = self.to_mixture()
         return mixture.kind.precisions_cholesky(mixture.factor)
-
-    @property
-    def precisions_(self) -> Array:  # noqa: D102
-        return self._mixture().kind.covariances(self.precisions_cholesky_)
-
-    @property
-    def n_samples_seen_(self) -> int:  # noqa: D102
-        return self._require_fitted().n_rows
-
-    @property
-    def history_(self) -> Array:  # noqa: D102
-        return self._require_fitted().history.per_row
-
-    @property
-    def history_every_(self) -> int:  # noqa: D102
-        return self._require_fitted().history.every
-
-    @property
-    def history_rows_(self) -> np.ndarray[Any, np.dtype[np.int64]]:  # noqa: D102
-        progress = self._require_fitted()
-        rows = np.cumsum(progress.history.n_rows).astype(np.int64)
-        return rows + progress.n_rows - (rows[-1] if len(rows) else 0)
-
-    @property
-    def n_refused_(self) -> int:  # noqa: D102
-        stage = self._require_fitted().stage
-        return 0 if isinstance(stage, WarmUp) else stage.state.n_refused
-
-    @property
-    def n_iter_(self) -> int:  # noqa: D102
-        progress = self._require_fitted()
-        return progress.history.n_batches or progress.start.n_iter
-
-    @property
-    def lower_bound_(self) -> float:  # noqa: D102
-        return self._require_fitted().lower_bound
-
-    @property
-    def converged_(self) -> bool:  # noqa: D102
-        return self._require_fitted().converged
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_progress")
@@ -404,9 +334,6 @@ class OnlineGaussianMixture(ReadingMixin):
     def _require_fitted(self) -> Progress:
         check_is_fitted(self)
         return self._progress
-
-    def _mixture(self) -> Mixture:
-        return self._require_fitted().mixture
 
     def _batch_size(self, rule: Rule) -> int:
         return 1 if rule.row_by_row else self.batch_size
@@ -423,25 +350,14 @@ class OnlineGaussianMixture(ReadingMixin):
         elif size is None:
             size = max(1000, 40 * self.n_components, 4 * self.n_components * n_features)
         size = batch_size * -(-max(size, self.n_components) // batch_size)
+        names = ("n_components", "covariance_type", "init_params", "reg_covar", "prior", "n_threads")
         settings = Settings(
-            self.n_components,
-            self.covariance_type,
-            self.init_params,
-            check_given(
-                self.weights_init,
-                self.means_init,
-                self.precisions_init,
-                self.covariance_type,
-                self.n_components,
-                n_features,
-            ),
-            self.reg_covar,
-            self.prior,
-            seed,
-            self.n_threads,
-            rule.cold_start,
-            size,
-            batch_size,
+            **{name: getattr(self, name) for name in names},
+            given=self._given(n_features),
+            seed=seed,
+            cold_start=rule.cold_start,
+            size=size,
+            batch_size=batch_size,
         )
         warm_up = WarmUp(settings, np.empty((0, n_features)), np.empty(0))
         parameters = {name: getattr(self, name) for name in _FIXED}

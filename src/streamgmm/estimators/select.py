@@ -16,8 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from streamgmm import covariance
-from streamgmm._compat.sklearn import validate_params
-from streamgmm.fit.rows import ArrayRows, Rows, RowsChangedError
+from streamgmm.fit.rows import ArrayRows, Rows, RowsChangedError, rows_of
 from streamgmm.mixture import Mixture
 from streamgmm.sweep import CHUNK, thread_count
 
@@ -154,7 +153,7 @@ def select(
     if isinstance(random_state, np.random.RandomState):
         random_state = int(random_state.randint(2**31 - 1))
     largest = GaussianMixture(max(K for K, _ in grid))
-    rows = largest._rows(X, sample_weight, **largest._how_to_read())
+    rows = rows_of(X, sample_weight, estimator=largest, **largest._how_to_read())
     fitted = tested = rows
     if criterion == "held-out":
         fitted, tested = _split(rows, held_out, random_state)
@@ -171,7 +170,7 @@ def select(
     if criterion == "held-out":
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            best.set_params(warm_start=True)._fit(rows)
+            best.set_params(warm_start=True).fit(rows)
         best.set_params(warm_start=params.get("warm_start", False))
     return Selection(criterion, tuple(candidate for candidate, _ in models), best, tuple(failures))
 
@@ -187,7 +186,7 @@ def _fit_all(
     progress: bool | Progress,
 ) -> tuple[list[Fitted], list[tuple[int, str, str]]]:
     """Return candidates with their models, and failures; the order does not depend on threads."""
-    report = progress if callable(progress) else _draw if progress else _be_silent
+    report = progress if callable(progress) else _draw if progress else lambda done, total: None
     workers = min(n_threads, len(grid)) if is_small else 1
     order = sorted(range(len(grid)), key=lambda at: -grid[at][0])  # the longest fits first
     models: dict[int, Fitted] = {}
@@ -226,8 +225,7 @@ def _fit(
         n_threads=n_threads,
         **params,
     )
-    validate_params(model)
-    model._fit(fitted)
+    model.fit(fitted)
     mixture, n_parameters = model.to_mixture(), model.to_mixture().n_parameters
     sums = fitted.e_step(mixture, n_threads=n_threads)
     bic = -2 * sums.log_likelihood + n_parameters * np.log(sums.weight)
@@ -272,7 +270,3 @@ def _draw(done: int, total: int) -> None:
     end = "\n" if done == total else ""
     sys.stderr.write(f"\r[{'#' * filled}{'.' * (_BAR - filled)}] {done} of {total} mixtures{end}")
     sys.stderr.flush()
-
-
-def _be_silent(done: int, total: int) -> None:
-    pass

@@ -46,7 +46,7 @@ def fit_accelerated(
     Parameters
     ----------
     mixture : Mixture
-    X : array-like of shape (n_samples, n_features) or callable
+    X : array-like of shape (n_samples, n_features), Rows or callable
         Rows, or a function mixture -> Statistics.
     weights : ndarray of shape (n_samples,), optional
     options : Options, optional

@@ -12,7 +12,8 @@ from streamgmm import rules
 from streamgmm.kernels.records import Options
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
-from streamgmm.sweep import e_step
+
+from .rows import rows_of
 
 __all__ = ["BatchResult", "fit_em", "m_step", "statistics_of"]
 
@@ -43,11 +44,11 @@ def statistics_of(X: Any, weights: Any = None, n_threads: int | None = None) -> 
 
     Parameters
     ----------
-    X : array-like of shape (n_samples, n_features) or callable
+    X : array-like of shape (n_samples, n_features), Rows or callable
     weights : array-like of shape (n_samples,), optional
     n_threads : int, optional
     """
-    return X if callable(X) else partial(e_step, X=X, sample_weight=weights, n_threads=n_threads)
+    return X if callable(X) else partial(rows_of(X, weights).e_step, n_threads=n_threads)
 
 
 def m_step(statistics: Statistics, mixture: Mixture, options: Options | None = None) -> Mixture:
@@ -75,7 +76,7 @@ def fit_em(
     Parameters
     ----------
     mixture : Mixture
-    X : array-like of shape (n_samples, n_features) or callable
+    X : array-like of shape (n_samples, n_features), Rows or callable
         Rows, or a function mixture -> Statistics, wherever the rows are.
     weights : ndarray of shape (n_samples,), optional
     options : Options, optional
@@ -95,7 +96,7 @@ def fit_em(
     Raises
     ------
     ValueError
-        For what `e_step` refuses.
+        For bad rows or weights, or rows that are too far from every component.
 
     Examples
     --------

@@ -15,11 +15,6 @@ _ODD = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: its multiples spread
 def checksum(X: Any, weights: Array) -> int:
     """Return the sum of a hash of each row and its weight: the order does not matter, nor how rows are cut.
 
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-    weights : ndarray of shape (n_samples,) or (0,)
-
     Examples
     --------
     >>> import numpy as np

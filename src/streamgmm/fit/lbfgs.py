@@ -65,7 +65,7 @@ def log_likelihood_of(
     >>> round(value, 4), gradient  # by the logit, the mean and the logarithm of the standard deviation
     (-4.3379, array([0., 3., 3.]))
     """
-    rows = rows_of(X, weights)
+    rows = rows_of(X, weights, at_least=0)
     theta_of = parameterizations.get(parameterization)
 
     def objective(mixture: Mixture) -> tuple[float, Array]:
@@ -169,6 +169,14 @@ def fit_lbfgs(
             return BatchResult(climb.best.mixture, converged, n_iter, lower_bounds)
 
 
+def units_of(parameterization: Parameterization, mixture: Mixture, X: Any, otherwise: Any) -> Array:
+    """Return 1 / sqrt(mean squared gradient of a row) for each entry of theta, or otherwise where it is 0."""
+    rows = (e_step(mixture, row[np.newaxis], n_threads=1) for row in X)
+    root = np.sqrt(np.mean([np.square(parameterization.gradient(row, mixture)) for row in rows], axis=0))
+    usable = np.isfinite(root) & (root > 0)
+    return np.where(usable, 1.0 / np.where(usable, root, 1.0), otherwise)
+
+
 class _Point(NamedTuple):
     """A valid mixture, its log-likelihood and the gradient by theta."""
 
@@ -210,11 +218,7 @@ class _Climb:
         log_weights = np.full(mixture.n_components, -np.log(mixture.n_components))
         equal = Mixture.from_factor(log_weights, mixture.means, mixture.factor, mixture.covariance_type)
         X, _ = equal.sample(_DRAWS + _DRAWS // 8 * mixture.n_components, random_state=0)
-        rows = (e_step(equal, row[np.newaxis], n_threads=1) for row in X)
-        gradients = [self.parameterization.gradient(statistics, equal) for statistics in rows]
-        root = np.sqrt(np.mean(np.square(gradients), axis=0))
-        usable = np.isfinite(root) & (root > 0)
-        return 1.0 / np.where(usable, root, 1.0)
+        return units_of(self.parameterization, equal, X, 1.0)
 
     def search(
         self, units: Array, scale: float, *, tol: float, max_iter: int, callback: Callable[[Array], None]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property, partial
+from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.utils.validation import validate_data
 
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
-from streamgmm.sweep import CHUNK, as_rows, as_weights, require_learnable, require_sums, sum_rows
+from streamgmm.sweep import CHUNK, as_weights, require_sums, sum_rows
 
 from .batches import DTYPES, Batches, batches_of, checked, names_of, require_names
 from .checksum import checksum
@@ -21,6 +22,8 @@ __all__ = ["DTYPES", "ArrayRows", "BatchRows", "Reservoir", "Rows", "RowsChanged
 
 WHOLE = 65536  # of so many rows all are looked at for a start
 SAMPLE = 8192  # of more, so many: the start never costs more than the fit
+_LARGEST_SUM = 1e300  # of squares; what is added and subtracted on the way is not much larger
+_LIGHTEST, _HEAVIEST = 1e-280, 1e100  # sums of weights
 
 Part = tuple[Any, Array]
 
@@ -29,7 +32,7 @@ class RowsChangedError(ValueError):
     """Rows that are read again are not what they were."""
 
 
-class Rows(Protocol):
+class Rows(ABC):
     """What an estimator or a solver may ask of rows; made by `rows_of`.
 
     Attributes
@@ -45,30 +48,44 @@ class Rows(Protocol):
         The weighted mean of all rows.
     """
 
-    @property
-    def n_samples(self) -> int: ...  # noqa: D102
+    n_samples: int
+    n_features: int
+    dtype: Any
+    names: tuple[str, ...] | None
+    sample_size: int
 
-    @property
-    def n_features(self) -> int: ...  # noqa: D102
+    @cached_property
+    def sample(self) -> Part:  # noqa: D102
+        return self._seen[0]
 
-    @property
-    def dtype(self) -> Any: ...  # noqa: D102
+    @cached_property
+    def center(self) -> Array:  # noqa: D102
+        return self._seen[1]
 
-    @property
-    def names(self) -> tuple[str, ...] | None: ...  # noqa: D102
+    @cached_property
+    def _seen(self) -> tuple[Part, Array]:
+        """The sample and the center, found in one pass."""
+        reservoir, total = Reservoir(self.sample_size, WHOLE), 0.0
+        center: Any = 0.0
+        for X, weights in self.parts(CHUNK):
+            for begin in range(0, len(X), CHUNK):
+                x, w = X[begin : begin + CHUNK], weights[begin : begin + CHUNK]
+                reservoir = reservoir.add(x, w)
+                total += (weight := float(w.sum()) if len(w) else float(len(x)))
+                near = np.asarray(x[0], dtype=np.float64)  # differences are exact, and 0 in constant columns
+                mean = near + np.average(x - near, axis=0, weights=w if len(w) else None)
+                center = center + (mean - center) * (weight / total)
+        return (reservoir.rows, reservoir.weights), center
 
-    @property
-    def sample(self) -> Part: ...  # noqa: D102
-
-    @property
-    def center(self) -> Array: ...  # noqa: D102
-
+    @abstractmethod
     def e_step(self, mixture: Mixture, *, n_threads: int | None = None) -> Statistics:
         """Return the statistics of all rows under a mixture: one pass."""
 
+    @abstractmethod
     def parts(self, multiple: int = 1) -> Iterator[Part]:
         """Yield the rows and weights in order, a multiple in each part but the last: one pass."""
 
+    @abstractmethod
     def shuffled(self, rng: np.random.RandomState) -> Iterator[Part]:
         """Yield the rows and their weights in parts, in random order as far as memory allows."""
 
@@ -77,8 +94,9 @@ def rows_of(
     X: Any,
     sample_weight: Any = None,
     *,
-    check: Callable[[Any], Any] | None = None,
-    expected: tuple[str, ...] | None = None,
+    estimator: Any = None,
+    reset: bool = False,
+    at_least: int = 1,
     learns: bool = False,
     keeps_zeros: bool = False,
     sample_size: int = SAMPLE,
@@ -87,14 +105,17 @@ def rows_of(
 
     Parameters
     ----------
-    X : array-like of shape (n_samples, n_features), path, or batches
+    X : array-like of shape (n_samples, n_features), path, batches, or Rows
         An array or a frame; a path, a glob or a list of them, for `streamgmm.sources.open_source`; an object
-        that yields arrays of rows each time it is iterated, or a function that returns an iterator.
+        that yields arrays of rows each time it is iterated, or a function that returns an iterator. Rows are
+        returned as they are.
     sample_weight : array-like of shape (n_samples,), optional
-    check : callable, optional
-        Returns an array or a frame as an array of finite float32 or float64; scikit-learn's by default.
-    expected : tuple of str, optional
-        The names that columns must have, if they have names.
+    estimator : optional
+        Its columns are those that the rows must have.
+    reset : bool, default=False
+        Whether the rows may say what the estimator's columns are.
+    at_least : int, default=1
+        Rows that an array or a frame must have.
     learns : bool, default=False
         Whether squares of the rows will be summed up, and must not overflow.
     keeps_zeros : bool, default=False
@@ -117,25 +138,36 @@ def rows_of(
     >>> batches.n_samples, batches.center, bool((batches.sample[0] == whole.sample[0]).all())
     (3, array([3., 3.]), True)
     """
-    size = min(sample_size, WHOLE)
+    if isinstance(X, Rows):
+        if sample_weight is not None:
+            raise ValueError("`sample_weight` must be None for Rows, which have their weights")
+        return X
+    settings: dict[str, Any] = {
+        "sample_size": min(sample_size, WHOLE),
+        "learns": learns,
+        "keeps_zeros": keeps_zeros,
+    }
     source = None if isinstance(X, np.ndarray) else batches_of(X)
-    if source is None:
-        rows = (check or checked)(X)
-        weights = _weights_of(sample_weight, len(rows))
-        if len(weights) and not keeps_zeros and not weights.all():
-            rows, weights = rows[weights > 0], weights[weights > 0]
-        if learns:
-            require_learnable(rows, weights)
-        return ArrayRows(rows, weights, None if isinstance(X, np.ndarray) else names_of(X), size)
-    batches, names = source
-    require_names(names, expected)
-    weights = _weights_of(sample_weight, np.size(sample_weight))
-    return BatchRows(batches, weights, names or expected, learns, keeps_zeros, size)
+    if source is not None:
+        (rows, names), n_samples = source, np.size(sample_weight)
+        known = None if reset else getattr(estimator, "feature_names_in_", None)
+        expected = None if known is None else tuple(known)
+        require_names(names, expected)
+        names = names or expected
+    else:
+        check: Any = (
+            checked if estimator is None else partial(validate_data, estimator, dtype=DTYPES, reset=reset)
+        )
+        rows = check(X, ensure_min_samples=at_least)
+        names, n_samples = None if isinstance(X, np.ndarray) else names_of(X), len(rows)
+    weights = as_weights(sample_weight, n_samples)
+    if len(weights) and not weights.any():
+        raise ValueError("`sample_weight` must hold a positive weight, got only zero")
+    return (ArrayRows if source is None else BatchRows)(rows, weights, names, **settings)
 
 
-@dataclass(frozen=True, eq=False)
-class ArrayRows:
-    """Rows at hand, memory-mapped or not.
+class ArrayRows(Rows):
+    """Rows at hand, memory-mapped or not, and checked but for their size.
 
     Parameters
     ----------
@@ -143,42 +175,44 @@ class ArrayRows:
     weights : ndarray of shape (n_samples,) or (0,)
         Empty for ones.
     names : tuple of str, optional
-    sample_size : int, default=8192
+    sample_size, learns, keeps_zeros
+        As in `rows_of`.
     """
 
-    X: Any
-    weights: Array = field(default_factory=lambda: NO_WEIGHTS)
-    names: tuple[str, ...] | None = None
-    sample_size: int = SAMPLE
-
-    @property
-    def n_samples(self) -> int:  # noqa: D102
-        return len(self.X)
-
-    @property
-    def n_features(self) -> int:  # noqa: D102
-        return int(self.X.shape[1])
-
-    @property
-    def dtype(self) -> Any:  # noqa: D102
-        return self.X.dtype
-
-    @property
-    def sample(self) -> Part:  # noqa: D102
-        return (self.X, self.weights) if self.n_samples <= WHOLE else self._seen[0]
-
-    @property
-    def center(self) -> Array:  # noqa: D102
-        return self._seen[1]
-
-    @cached_property
-    def _seen(self) -> tuple[Part, Array]:
-        pieces = (self.take(slice(begin, begin + CHUNK)) for begin in range(0, self.n_samples, CHUNK))
-        return _seen(pieces, self.sample_size)
+    def __init__(
+        self,
+        X: Any,
+        weights: Array = NO_WEIGHTS,
+        names: tuple[str, ...] | None = None,
+        *,
+        sample_size: int = SAMPLE,
+        learns: bool = False,
+        keeps_zeros: bool = False,
+    ) -> None:
+        if len(weights) and not keeps_zeros and not weights.all():
+            X, weights = X[weights > 0], weights[weights > 0]
+        self.X, self.weights, self.names, self.sample_size = X, weights, names, sample_size
+        self.n_samples, self.n_features = X.shape
+        self.dtype = X.dtype
+        if self.n_samples <= WHOLE:
+            self.sample = X, weights
+        if not learns:
+            return
+        with np.errstate(over="ignore"):
+            total = float(weights.sum()) if len(weights) else float(len(X))
+        if total > _HEAVIEST or 0.0 < total < _LIGHTEST:
+            between = f"between {_LIGHTEST:g} and {_HEAVIEST:g}"
+            raise ValueError(f"`sample_weight` must have a sum {between}, got {total:g}: rescale")
+        size = max(float(X.max()), -float(X.min())) if len(X) else 0.0
+        if size * size * total > _LARGEST_SUM:
+            row, column = (int(index) for index in np.unravel_index(np.argmax(np.abs(X)), X.shape))
+            raise ValueError(
+                f"`X` must hold numbers whose squares can be summed up, got {X[row, column]:g} in row {row}, "
+                f"column {column}: too large to be squared; rescale"
+            )
 
     def e_step(self, mixture: Mixture, *, n_threads: int | None = None) -> Statistics:  # noqa: D102
-        X = as_rows(self.X, mixture.n_features)
-        return require_sums(sum_rows(mixture, X, self.weights, n_threads=n_threads), X)
+        return require_sums(sum_rows(mixture, self.X, self.weights, n_threads=n_threads), self.X)
 
     def parts(self, multiple: int = 1) -> Iterator[Part]:  # noqa: D102
         yield self.X, self.weights
@@ -202,8 +236,7 @@ class _Pass(NamedTuple):
     checksum: int
 
 
-@dataclass(eq=False)
-class BatchRows:
+class BatchRows(Rows):
     """Rows that are read again for every pass, in memory for one batch.
 
     The first pass counts them; a later one must find the same rows, in any order if they have no weights.
@@ -215,50 +248,42 @@ class BatchRows:
     weights : ndarray of shape (n_samples,) or (0,)
         Empty for ones.
     names : tuple of str, optional
-    learns, keeps_zeros, sample_size
+    sample_size, learns, keeps_zeros
         As in `rows_of`.
     """
 
-    batches: Batches
-    weights: Array = field(default_factory=lambda: NO_WEIGHTS)
-    names: tuple[str, ...] | None = None
-    learns: bool = False
-    keeps_zeros: bool = False
-    sample_size: int = SAMPLE
-    _first: _Pass | None = field(default=None, init=False)
+    def __init__(
+        self,
+        batches: Batches,
+        weights: Array = NO_WEIGHTS,
+        names: tuple[str, ...] | None = None,
+        *,
+        sample_size: int = SAMPLE,
+        **checks: bool,
+    ) -> None:
+        self.batches, self.weights, self.names, self.sample_size = batches, weights, names, sample_size
+        self._checks: dict[str, Any] = checks
+        self._first: _Pass | None = None
 
-    @property
-    def n_samples(self) -> int:  # noqa: D102
+    @cached_property
+    def n_samples(self) -> int:  # type: ignore[override]  # noqa: D102
         n_samples = self._counted().n_samples
-        is_less = len(self.weights) and not self.keeps_zeros
+        is_less = len(self.weights) and not self._checks.get("keeps_zeros")
         return int(np.count_nonzero(self.weights)) if is_less else n_samples
 
-    @property
-    def n_features(self) -> int:  # noqa: D102
+    @cached_property
+    def n_features(self) -> int:  # type: ignore[override]  # noqa: D102
         return self._counted().n_features
 
-    @property
+    @cached_property
     def dtype(self) -> Any:  # noqa: D102
         return self._counted().dtype
 
-    @property
-    def sample(self) -> Part:  # noqa: D102
-        return self._seen[0]
-
-    @property
-    def center(self) -> Array:  # noqa: D102
-        return self._seen[1]
-
-    @cached_property
-    def _seen(self) -> tuple[Part, Array]:
-        return _seen(self.parts(CHUNK), self.sample_size)
-
     def e_step(self, mixture: Mixture, *, n_threads: int | None = None) -> Statistics:  # noqa: D102
         total = None
-        for X, weights in self.parts():
-            X = as_rows(X, mixture.n_features)
-            part = require_sums(sum_rows(mixture, X, weights, n_threads=n_threads), X)
-            total = part if total is None else total + part
+        for part in self.parts():
+            added = ArrayRows(*part).e_step(mixture, n_threads=n_threads)
+            total = added if total is None else total + added
         assert total is not None  # there is at least one row
         return total
 
@@ -266,9 +291,8 @@ class BatchRows:
         return self._pass() if multiple == 1 else _regrouped(self._pass(), multiple)
 
     def shuffled(self, rng: np.random.RandomState) -> Iterator[Part]:  # noqa: D102
-        for X, weights in self.parts():
-            order = rng.permutation(len(X))
-            yield X[order], weights[order] if len(weights) else NO_WEIGHTS
+        for part in self.parts():
+            yield ArrayRows(*part).take(rng.permutation(len(part[0])))
 
     def _counted(self) -> _Pass:
         if self._first is None:
@@ -294,12 +318,9 @@ class BatchRows:
             weights = self.weights[begin:end]
             total += checksum(X, weights)
             dtype = np.promote_types(dtype, X.dtype)
-            if len(weights) and not self.keeps_zeros:
-                X, weights = X[weights > 0], weights[weights > 0]
-            if self.learns:
-                require_learnable(X, weights)
-            if len(X):
-                yield X, weights
+            rows = ArrayRows(X, weights, **self._checks)
+            if rows.n_samples:
+                yield rows.X, rows.weights
         if not end:
             raise ValueError("`X` must hold at least one row, got no batches")
         self._require_weights(end, at_end=True)
@@ -324,19 +345,6 @@ def _changed(n_samples: int, got: str) -> RowsChangedError:
     )
 
 
-def _seen(parts: Iterable[Part], size: int) -> tuple[Part, Array]:
-    """Return a sample and the weighted mean, in one pass over the rows."""
-    reservoir, total = Reservoir(size, WHOLE), 0.0
-    center: Any = 0.0
-    for X, weights in parts:
-        reservoir = reservoir.add(X, weights)
-        total += (weight := float(weights.sum()) if len(weights) else float(len(X)))
-        near = np.asarray(X[0], dtype=np.float64)  # differences lose nothing, and are 0 in constant columns
-        mean = near + np.average(X - near, axis=0, weights=weights if len(weights) else None)
-        center = center + (mean - center) * (weight / total)
-    return (reservoir.rows, reservoir.weights), center
-
-
 def _regrouped(parts: Iterable[Part], multiple: int) -> Iterator[Part]:
     """Yield the same rows in parts of a multiple of so many rows, and what is left."""
     held: list[Part] = []
@@ -358,10 +366,3 @@ def _joined(parts: Sequence[Part]) -> Part:
     if len(parts) == 1:
         return parts[0]
     return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
-
-
-def _weights_of(sample_weight: Any, n_samples: int) -> Array:
-    weights = as_weights(sample_weight, n_samples)
-    if len(weights) and not weights.any():
-        raise ValueError("`sample_weight` must hold a positive weight, got only zero")
-    return weights

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -26,94 +27,55 @@ SOLVERS = ("em", "accelerated-em", "lbfgs", "sgd", "online-em")
 _RULES = {"sgd": rules.GradientAscent(precondition=True), "online-em": rules.OnlineEM()}
 
 
-class Plan(NamedTuple):
-    """How to fit.
-
-    Attributes
-    ----------
-    solver : str
-        One of `SOLVERS`.
-    options : Options
-        Regularization and prior, from `streamgmm.priors.options`.
-    tol : float
-        In nats a row.
-    max_iter : int
-    n_threads : int or None
-    """
-
-    solver: str
-    options: Options
-    tol: float
-    max_iter: int
-    n_threads: int | None
-
-
-def solve(
-    plan: Plan,
-    rows: Rows,
-    start: Mixture,
+def solver_of(
+    name: str,
     *,
+    options: Options,
+    max_iter: int,
     seed: int = 0,
     lower_bound: float = -np.inf,
+    **settings: Any,
+) -> Callable[..., BatchResult]:
+    """Return the function (start, rows, callback=None) -> BatchResult that fits a mixture to `Rows`.
+
+    The seed is for the order of the rows, where a solver learns from mini-batches; ``lower_bound`` is what
+    EM's first mean log-likelihood is compared with; settings are ``tol``, in nats a row, and ``n_threads``.
+    """
+    settings |= {"options": options, "max_iter": max_iter}
+    if name == "em" or max_iter == 0:
+        return partial(fit_em, lower_bound=lower_bound, **settings)
+    if name == "accelerated-em":
+        penalty = penalty_of(options) if options.flags.has_prior else None
+        return partial(fit_accelerated, penalty=penalty, **settings)
+    if name == "lbfgs":
+        return partial(_climb, **settings)
+    return partial(fit_passes, rule=_RULES[name], random_state=np.random.RandomState(seed), **settings)
+
+
+def _climb(
+    start: Mixture,
+    rows: Rows,
+    *,
+    options: Options,
+    tol: float,
+    max_iter: int,
+    n_threads: int | None,
     callback: Callback | None = None,
 ) -> BatchResult:
-    """Fit a mixture to rows, from a start.
-
-    Parameters
-    ----------
-    plan : Plan
-    rows : Rows
-    start : Mixture
-    seed : int, default=0
-        For the order of the rows, for solvers that learn from mini-batches.
-    lower_bound : float, optional
-        Mean log-likelihood that EM's first is compared with.
-    callback : callable, optional
-        Called with the number and the change of each iteration.
-    """
-    sums = partial(rows.e_step, n_threads=plan.n_threads)
-    if plan.max_iter == 0:
-        return BatchResult(start, False, 0, [])
-    settings: dict[str, Any] = {
-        "options": plan.options,
-        "tol": plan.tol,
-        "max_iter": plan.max_iter,
-        "callback": callback,
-    }
-    if plan.solver == "em":
-        return fit_em(start, sums, lower_bound=lower_bound, **settings)
-    if plan.solver == "accelerated-em":
-        penalty = penalty_of(plan.options) if plan.options.flags.has_prior else None
-        return fit_accelerated(start, sums, penalty=penalty, **settings)
-    if plan.solver == "lbfgs":
-        return _climb(plan, rows, start)
-    return fit_passes(
-        start,
-        rows,
-        _RULES[plan.solver],
-        random_state=np.random.RandomState(seed),
-        n_threads=plan.n_threads,
-        **settings,
-    )
-
-
-def _climb(plan: Plan, rows: Rows, start: Mixture) -> BatchResult:
     """Run L-BFGS on log-likelihood, log prior, and the penalty that stands for the added variance."""
     theta_of = parameterizations.get("cholesky")
-    n_rows = rows.e_step(start, n_threads=plan.n_threads).weight
-    penalty = penalty_of(plan.options, n_rows=n_rows)
+    n_rows = rows.e_step(start, n_threads=n_threads).weight
+    penalty = penalty_of(options, n_rows=n_rows)
     likelihoods: dict[float, float] = {}  # of each point, by its objective, a row
 
     def objective(mixture: Mixture) -> tuple[float, Array]:
-        statistics = rows.e_step(mixture, n_threads=plan.n_threads)
+        statistics = rows.e_step(mixture, n_threads=n_threads)
         value, gradient = penalty(mixture)
         value += statistics.log_likelihood
         likelihoods[value / n_rows] = statistics.log_likelihood / n_rows
         return value, theta_of.gradient(statistics, mixture) + gradient
 
-    result = fit_lbfgs(
-        start, objective, n_rows=n_rows, tol=max(1e-3 * plan.tol, 1e-13), max_iter=plan.max_iter
-    )
+    result = fit_lbfgs(start, objective, n_rows=n_rows, tol=max(1e-3 * tol, 1e-13), max_iter=max_iter)
     taken = result.lower_bounds[1:] or result.lower_bounds
     return result._replace(lower_bounds=[likelihoods[value] for value in taken])
 
@@ -138,8 +100,3 @@ def weak_prior_of(rows: Rows, n_components: int, *, n_threads: int | None = None
         return priors.weak_prior(center, np.diag(deviations**2), n_components)
     scatter[constant] = scatter[:, constant] = 0.0
     return priors.weak_prior(center, scatter + np.diag(np.where(constant, deviations**2, 0.0)), n_components)
-
-
-def collapsed(mixture: Mixture) -> bool:
-    """Tell whether a component's covariance is singular, as far as float64 can tell."""
-    return mixture.kind.is_singular(mixture.factor)

@@ -21,15 +21,8 @@ _SPIKE = 3.0  # times the highest bar: how much of a spike is shown
 def reach(values: Array | None, mixture: Mixture, trim: float = 0.0) -> Ends:
     """Return the ends of an axis for rows and for a mixture of one feature.
 
-    It holds the components that have any weight to speak of, and the rows.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_samples,) or None
-    mixture : Mixture
-    trim : float, default=0.0
-        The share of the rows on each side that may lie beyond the ends if they would stretch them to more
-        than twice the width without them.
+    It holds the components that have any weight to speak of, and the rows, but for a share ``trim`` of them
+    on each side that would stretch it to more than twice the width without them.
 
     Examples
     --------
@@ -97,15 +90,7 @@ def grid(mixture: Mixture, ends: Ends, components: Sequence[int] | None = None, 
 
 
 def height_of(mixture: Mixture, ends: Ends, highest: float) -> float:
-    """Return how high an axis of densities is: neither bars nor a spike dwarf the other.
-
-    Parameters
-    ----------
-    mixture : Mixture
-    ends : tuple of float
-    highest : float
-        Of the bars; 0 if there are none.
-    """
+    """Return how high an axis of densities is: neither bars nor a spike dwarf the other."""
     density = parts(mixture, grid(mixture, ends)).sum(axis=1)
     top = float(density.max()) if np.isfinite(density).all() else highest
     if highest == 0.0:

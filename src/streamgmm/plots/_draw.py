@@ -67,22 +67,7 @@ def label(ax: Any, x: float, y: float, k: int) -> Any:
 
 
 def densities(ax: Any, mixture: Mixture, X: Array | None, *, upright: bool = False) -> list[Any]:
-    """Draw rows of one feature as a histogram, the components' parts of the density, and their sum.
-
-    Parameters
-    ----------
-    ax : matplotlib Axes
-    mixture : Mixture
-        Of one feature.
-    X : ndarray of shape (n_samples,) or None
-    upright : bool, default=False
-        Whether the feature runs upward.
-
-    Returns
-    -------
-    list of Line2D
-        One for each component, then the sum.
-    """
+    """Draw rows of one feature as a histogram, the components' parts of the density, and their sum."""
     ends, highest = reach(X, mixture), 0.0
     if X is not None:
         edges, tops = bars(X, ends)

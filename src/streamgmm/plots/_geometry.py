@@ -34,13 +34,6 @@ def ellipses(mixture: Mixture, coverage: float) -> list[Ellipse]:
 
     Its Mahalanobis distance from the mean is the root of chi-squared's quantile with 2 degrees of freedom.
 
-    Parameters
-    ----------
-    mixture : Mixture
-        Of two features.
-    coverage : float
-        Between 0 and 1, exclusive.
-
     Examples
     --------
     >>> from streamgmm import Mixture

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -43,18 +44,12 @@ class Subject(NamedTuple):
 def subject(
     estimator: Any, X: Any, features: Any, feature_names: Iterable[str] | None, max_rows: int, most: int
 ) -> Subject:
-    """Return what is to be drawn of an estimator and rows: by default the first ``most`` features.
-
-    Raises
-    ------
-    TypeError
-        If the estimator has no mixture.
-    ValueError
-        If the rows, the features or their names do not fit the mixture.
-    """
+    """Return what is to be drawn of an estimator and rows: by default the first ``most`` features."""
     mixture = mixture_of(estimator, "estimator")
     names = names_of(feature_names, estimator, X, mixture.n_features)
     chosen = features_of(features, names, range(min(most, mixture.n_features)))
+    if most == 2 and len(chosen) > 2:
+        raise ValueError(f"`features` must be one or two features, got {len(chosen)}")
     require_columns(estimator, X)
     rows = None if X is None else rows_of(X, mixture.n_features, max_rows)
     return Subject(mixture, rows, chosen, [names[a] for a in chosen])
@@ -67,13 +62,7 @@ def require_columns(estimator: Any, X: Any) -> None:
 
 
 def rows_of(X: Any, n_features: int, max_rows: int) -> Array:
-    """Return rows as float64, or ``max_rows`` of them at random if there are more, in their order.
-
-    Raises
-    ------
-    ValueError
-        If there are none, they are not numbers, not finite, or have another number of features.
-    """
+    """Return rows as float64, or ``max_rows`` of them at random if there are more, in their order."""
     if not isinstance(max_rows, Integral) or isinstance(max_rows, bool) or max_rows < 1:
         raise ValueError(f"`max_rows` must be a positive integer, got {max_rows!r}")
     X = as_rows(X, n_features)
@@ -86,13 +75,7 @@ def rows_of(X: Any, n_features: int, max_rows: int) -> Array:
 
 
 def names_of(given: Iterable[str] | None, estimator: Any, X: Any, n_features: int) -> list[str]:
-    """Return the features' names: those given, or the estimator's, or the frame's, or x0, x1, ...
-
-    Raises
-    ------
-    ValueError
-        If another number of names is given.
-    """
+    """Return the features' names: those given, or the estimator's, or the frame's, or x0, x1, ..."""
     if given is not None:
         names = [str(name) for name in given]
         if len(names) != n_features:
@@ -105,13 +88,7 @@ def names_of(given: Iterable[str] | None, estimator: Any, X: Any, n_features: in
 
 
 def features_of(features: Any, names: Sequence[str], default: Sequence[int]) -> list[int]:
-    """Return feature numbers for numbers or names.
-
-    Raises
-    ------
-    ValueError
-        If there is no such feature, or one is repeated.
-    """
+    """Return feature numbers for numbers or names."""
     if features is None:
         return list(default)
     wanted = [features] if isinstance(features, str) or not np.iterable(features) else list(features)
@@ -122,13 +99,7 @@ def features_of(features: Any, names: Sequence[str], default: Sequence[int]) -> 
 
 
 def checked_coverage(coverage: Any) -> tuple[float, ...]:
-    """Return one or several shares in descending order.
-
-    Raises
-    ------
-    ValueError
-        If one is not between 0 and 1.
-    """
+    """Return one or several shares in descending order."""
     shares = np.atleast_1d(np.asarray(coverage))
     if (
         shares.dtype.kind not in "fi"
@@ -157,13 +128,7 @@ def axes_for(ax: Any, figsize: tuple[float, float] = COLUMN) -> Any:
 
 
 def panels(ax: Any, n_rows: int, n_columns: int, figsize: tuple[float, float]) -> tuple[Any, Any]:
-    """Return a figure and a grid for panels: of a new figure, or in the place of axes, which are hidden.
-
-    Raises
-    ------
-    ValueError
-        If the axes are not part of a grid, as those of ``plt.subplots`` are.
-    """
+    """Return a figure and a grid for panels: of a new figure, or in the place of axes, which are hidden."""
     require_matplotlib()
     if ax is None:
         import matplotlib.pyplot as plt
@@ -183,3 +148,68 @@ def _checked_axes(ax: Any) -> Any:
     if not isinstance(ax, Axes) or ax.name != "rectilinear":
         raise ValueError(f"`ax` must be matplotlib Axes of a plane, got {type(ax).__name__}")
     return ax
+
+
+class ComponentsDisplay:
+    """What displays of components share: a mixture, and rows behind it."""
+
+    most: int  # features that are drawn by default
+
+    def __init__(
+        self, mixture: Mixture, X: Array | None = None, *, feature_names: Sequence[str] | None = None
+    ) -> None:
+        self.require(mixture.n_features)
+        self.mixture = mixture
+        self.X = None if X is None else rows_of(X, mixture.n_features, len(X))
+        self.feature_names = names_of(feature_names, None, None, mixture.n_features)
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any = None,
+        *,
+        features: Any = None,
+        feature_names: Iterable[str] | None = None,
+        max_rows: int = MAX_ROWS,
+        ax: Any = None,
+        **kw: Any,
+    ) -> Self:
+        """Draw a fitted estimator's mixture, with rows behind it.
+
+        Parameters
+        ----------
+        estimator : GaussianMixture, OnlineGaussianMixture, Mixture, or scikit-learn's GaussianMixture
+        X : array-like of shape (n_samples, n_features), optional
+        features : int or str, or a sequence of them, optional
+            Which features to draw, by number or name; by default the first two, or the first eight in pairs.
+        feature_names : iterable of str, optional
+            Of all features; by default the estimator's or the frame's, or x0, x1, ...
+        max_rows : int, default=2000
+            Of more rows a random sample is drawn.
+        ax : matplotlib Axes, optional
+            Where to draw; panels take their place.
+        **kw
+            Of `plot`.
+
+        Returns
+        -------
+        display
+
+        Raises
+        ------
+        ValueError
+            If the rows, the features or their names do not fit the mixture.
+        """
+        mixture, rows, chosen, names = subject(estimator, X, features, feature_names, max_rows, cls.most)
+        rows = None if rows is None else rows[:, chosen]
+        return cls(mixture.marginal(chosen), rows, feature_names=names).plot(ax, **kw)
+
+    @staticmethod
+    @abstractmethod
+    def require(n_features: int) -> None:
+        """Raise ValueError if so many features cannot be drawn."""
+
+    @abstractmethod
+    def plot(self, ax: Any = None) -> Self:
+        """Draw."""

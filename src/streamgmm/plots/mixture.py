@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from streamgmm.mixture import Mixture
-from streamgmm.statistics import Array
-
 from . import _draw
 from ._colors import TOTAL
 from ._density import peaks, reach
-from ._inputs import MAX_ROWS, axes_for, checked_coverage, names_of, rows_of, subject
+from ._inputs import ComponentsDisplay, axes_for, checked_coverage
 
 _MESH = 120
 
 
-class MixtureDisplay:
+class MixtureDisplay(ComponentsDisplay):
     """Rows, and the ellipses that hold given shares of each component's rows.
 
     Of one feature: a histogram of the rows, each component's part of the density, and the whole density.
@@ -58,60 +55,15 @@ class MixtureDisplay:
     ('eruption (min)', [2, 2])
     """
 
-    def __init__(
-        self, mixture: Mixture, X: Array | None = None, *, feature_names: Sequence[str] | None = None
-    ) -> None:
-        if mixture.n_features > 2:
+    most = 2
+
+    @staticmethod
+    def require(n_features: int) -> None:  # noqa: D102
+        if n_features > 2:
             raise ValueError(
-                f"`mixture` must have 1 or 2 features, got {mixture.n_features}: take its marginal, or draw "
-                "a PairDisplay"
+                f"`mixture` must have 1 or 2 features, got {n_features}: take its marginal, or draw a "
+                "PairDisplay"
             )
-        self.mixture = mixture
-        self.X = None if X is None else rows_of(X, mixture.n_features, len(X))
-        self.feature_names = names_of(feature_names, None, None, mixture.n_features)
-
-    @classmethod
-    def from_estimator(
-        cls,
-        estimator: Any,
-        X: Any = None,
-        *,
-        features: Any = None,
-        feature_names: Iterable[str] | None = None,
-        max_rows: int = MAX_ROWS,
-        ax: Any = None,
-        **kw: Any,
-    ) -> MixtureDisplay:
-        """Draw a fitted estimator's mixture, with rows behind it.
-
-        Parameters
-        ----------
-        estimator : GaussianMixture, OnlineGaussianMixture, Mixture, or scikit-learn's GaussianMixture
-        X : array-like of shape (n_samples, n_features), optional
-        features : int or str, or one or two of them, optional
-            Which features to draw, by number or name; by default the first two.
-        feature_names : iterable of str, optional
-            Of all features; by default the estimator's or the frame's, or x0, x1, ...
-        max_rows : int, default=2000
-            Of more rows a random sample is drawn.
-        ax : matplotlib Axes, optional
-        **kw
-            Of `plot`: ``coverage``, ``contours``, ``marginals``.
-
-        Returns
-        -------
-        MixtureDisplay
-
-        Raises
-        ------
-        ValueError
-            If the rows, the features or their names do not fit the mixture.
-        """
-        mixture, rows, chosen, names = subject(estimator, X, features, feature_names, max_rows, 2)
-        if len(chosen) > 2:
-            raise ValueError(f"`features` must be one or two features, got {len(chosen)}")
-        rows = None if rows is None else rows[:, chosen]
-        return cls(mixture.marginal(chosen), rows, feature_names=names).plot(ax, **kw)
 
     def plot(
         self,

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from streamgmm.mixture import Mixture
-from streamgmm.statistics import Array
-
 from . import _draw
 from ._density import reach
-from ._inputs import MAX_ROWS, checked_coverage, names_of, panels, rows_of, subject
+from ._inputs import ComponentsDisplay, checked_coverage, panels
 
 _PANEL = 1.7  # inches
-_MOST = 8
 _LETTERS = 18  # of a name below a panel
 
 
-class PairDisplay:
+class PairDisplay(ComponentsDisplay):
     """Each feature alone on the diagonal, each pair of features below it.
 
     Create it by `from_estimator`.
@@ -53,56 +49,12 @@ class PairDisplay:
     ((3, 3), 'F1', 'F3')
     """
 
-    def __init__(
-        self, mixture: Mixture, X: Array | None = None, *, feature_names: Sequence[str] | None = None
-    ) -> None:
-        if mixture.n_features < 2:
+    most = 8
+
+    @staticmethod
+    def require(n_features: int) -> None:  # noqa: D102
+        if n_features < 2:
             raise ValueError("`mixture` must have 2 features or more, got 1: draw a MixtureDisplay")
-        self.mixture = mixture
-        self.X = None if X is None else rows_of(X, mixture.n_features, len(X))
-        self.feature_names = names_of(feature_names, None, None, mixture.n_features)
-
-    @classmethod
-    def from_estimator(
-        cls,
-        estimator: Any,
-        X: Any = None,
-        *,
-        features: Any = None,
-        feature_names: Iterable[str] | None = None,
-        max_rows: int = MAX_ROWS,
-        ax: Any = None,
-        **kw: Any,
-    ) -> PairDisplay:
-        """Draw a fitted estimator's mixture, with rows behind it.
-
-        Parameters
-        ----------
-        estimator : GaussianMixture, OnlineGaussianMixture, Mixture, or scikit-learn's GaussianMixture
-        X : array-like of shape (n_samples, n_features), optional
-        features : sequence of int or str, optional
-            Which features to draw, by number or name; by default the first eight.
-        feature_names : iterable of str, optional
-            Of all features; by default the estimator's or the frame's, or x0, x1, ...
-        max_rows : int, default=2000
-            Of more rows a random sample is drawn.
-        ax : matplotlib Axes, optional
-            Whose place the panels take.
-        **kw
-            Of `plot`: ``coverage``.
-
-        Returns
-        -------
-        PairDisplay
-
-        Raises
-        ------
-        ValueError
-            If the rows, the features or their names do not fit the mixture.
-        """
-        mixture, rows, chosen, names = subject(estimator, X, features, feature_names, max_rows, _MOST)
-        rows = None if rows is None else rows[:, chosen]
-        return cls(mixture.marginal(chosen), rows, feature_names=names).plot(ax, **kw)
 
     def plot(self, ax: Any = None, *, coverage: float | Sequence[float] = (0.5, 0.95)) -> PairDisplay:
         """Draw.

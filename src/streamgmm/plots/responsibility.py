@@ -98,8 +98,6 @@ class ResponsibilityDisplay:
             If the rows, the features or their names do not fit the mixture.
         """
         mixture, rows, chosen, names = subject(estimator, X, features, feature_names, max_rows, 2)
-        if len(chosen) > 2:
-            raise ValueError(f"`features` must be one or two features, got {len(chosen)}")
         if rows is None:
             raise ValueError("`X` must hold rows, got None")
         if len(chosen) == 1:

@@ -100,14 +100,7 @@ def histogram(values: Array, ends: Ends) -> tuple[Trace, float]:
 def curves(mixture: Mixture, ends: Ends, height: float, small: bool = False) -> list[Trace]:
     """Return the sum and the density of each component of one feature, times its weight, and the numbers.
 
-    Parameters
-    ----------
-    mixture : Mixture
-        Of one feature.
-    ends : tuple of float
-        Of the axis.
-    height : float
-        Of the axis of densities: where a spike goes through it, the number is at its end.
+    Where a spike goes through an axis of this height, the number is at its end.
     """
     shown = drawn(mixture)
     x = grid(mixture, ends, shown)

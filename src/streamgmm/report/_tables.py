@@ -85,8 +85,9 @@ def mixture(report: Report) -> str:
 
 def settings(report: Report) -> str:
     """Return what the mixture was learned with."""
+    words = {"True": "yes", "False": "no"}
     rows = (
-        _row(html.escape(name.replace("_", " ")), _escaped(_word(value)))
+        _row(html.escape(name.replace("_", " ")), _escaped(words.get(str(value), str(value))))
         for name, value in report.settings.items()
     )
     return f'<table class="words"><tbody>{"".join(rows)}</tbody></table>'
@@ -123,12 +124,6 @@ def swatch(k: int) -> str:
         '<svg class="swatch" viewBox="0 0 26 10" aria-hidden="true"><line x1="1" y1="5" x2="25" y2="5" '
         f'stroke="{look["color"]}" stroke-width="3" stroke-dasharray="{_STROKES[look["dash"]]}"/></svg>'
     )
-
-
-def _word(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value)
 
 
 def _escaped(words: str) -> str:

@@ -10,12 +10,12 @@ from streamgmm._words import quoted
 
 from . import arrow
 from .lines import Lines
-from .table import MUST_BE_FINITE, REMEDY, SourceError, generated_names
+from .table import MUST_BE_FINITE, REMEDY, generated_names
 from .text import TextTable
 
 
-class Delimited:
-    """The grammar of comma- or tab-separated lines, and the names that the first line gives.
+class Delimited(TextTable):
+    """Comma- or tab-separated lines.
 
     The first line is a row, and the names are x0, x1, ..., if it has a number and all its fields are numbers
     or empty; else it is the header. A quoted field must end on its line: line breaks inside quotes are an
@@ -27,27 +27,21 @@ class Delimited:
         self._buffer_reader = arrow.load("lib", "CSV").BufferReader
         self._float64 = arrow.load("lib", "CSV").float64()
         self._delimiter = delimiter
-        number, line = lines.peek()
-        if not line:
-            raise SourceError(f"{lines.label}: has no rows")
+        super().__init__(lines)
+        # Positions, not names: a name that is not wanted may occur twice.
+        self._positions = [str(index) for index in range(len(self.names))]
+
+    def read_names(self, line: bytes) -> tuple[str, ...]:
         try:
             fields = self._fields(line.decode())
         except UnicodeDecodeError as error:
-            raise SourceError(
-                f"{lines.label}:{number}: the header must be UTF-8, got {quoted(line)}"
-            ) from error
-        except ValueError as error:
-            raise SourceError(f"{lines.label}:{number}: {error}") from error
+            raise ValueError(f"the header must be UTF-8, got {quoted(line)}") from error
         if _is_row(fields):
-            self.names = generated_names(len(fields))
-        else:
-            self.names = tuple(field.strip() for field in fields)
-            lines.skip()
-        # Positions, not names: a name that is not wanted may occur twice.
-        self._positions = [str(index) for index in range(len(fields))]
+            return generated_names(len(fields))
+        self._lines.skip()
+        return tuple(field.strip() for field in fields)
 
     def parse(self, data: bytes, wanted: Sequence[int]) -> list[Any]:
-        """Return the wanted columns of these lines as Arrow columns of float64, or raise ValueError."""
         if b'"' in data and any(map(_has_open_quote, data.split(b"\n"))):
             raise ValueError("a quoted field must end on its line")
         columns = [self._positions[index] for index in wanted]
@@ -62,7 +56,6 @@ class Delimited:
         return list(table.columns)
 
     def explain(self, line: bytes, wanted: Sequence[int]) -> str:
-        """Say what is wrong in a line that `parse` refuses."""
         try:
             fields = self._fields(line.decode(errors="replace"))
         except ValueError as error:
@@ -86,16 +79,6 @@ class Delimited:
             return next(csv.reader([line.removesuffix("\r")], delimiter=self._delimiter))
         except csv.Error as error:
             raise ValueError(f"expected one row, got {quoted(line)} ({error})") from error
-
-
-def open_csv(lines: Lines) -> TextTable:
-    """Return the table of comma-separated lines."""
-    return TextTable(lines, Delimited(lines, ","))
-
-
-def open_tsv(lines: Lines) -> TextTable:
-    """Return the table of tab-separated lines."""
-    return TextTable(lines, Delimited(lines, "\t"))
 
 
 def _has_open_quote(line: bytes) -> bool:

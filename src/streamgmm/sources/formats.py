@@ -7,12 +7,13 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
-from .delimited import open_csv, open_tsv
+from .delimited import Delimited
 from .ipc import IpcTable
 from .lines import Lines
-from .ndjson import open_ndjson
+from .ndjson import Ndjson
 from .npy import NpyTable
 from .parquet import ParquetTable
 from .table import SourceError, Table
@@ -21,10 +22,10 @@ from .text import TextTable
 STDIN_LABEL = "<stdin>"
 
 TEXT: dict[str, Callable[[Lines], TextTable]] = {
-    ".csv": open_csv,
-    ".tsv": open_tsv,
-    ".ndjson": open_ndjson,
-    ".jsonl": open_ndjson,
+    ".csv": partial(Delimited, delimiter=","),
+    ".tsv": partial(Delimited, delimiter="\t"),
+    ".ndjson": Ndjson,
+    ".jsonl": Ndjson,
 }
 BINARY: dict[str, Callable[[str], Table]] = {
     ".parquet": ParquetTable,
@@ -61,5 +62,5 @@ def open_stdin() -> Table:
     lines = Lines(STDIN_LABEL, stream)
     _, first = lines.peek()
     if first.startswith(b"{"):
-        return open_ndjson(lines)
-    return open_tsv(lines) if b"\t" in first and b"," not in first else open_csv(lines)
+        return Ndjson(lines)
+    return Delimited(lines, "\t" if b"\t" in first and b"," not in first else ",")

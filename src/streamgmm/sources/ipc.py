@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from . import arrow
-from .table import Block, block_rows, row_place
+from .table import Block, Table, block_rows, row_place
 
 _FILE_MAGIC = b"ARROW1"
 
 
-class IpcTable:
+class IpcTable(Table):
     """The `Table` of an Arrow IPC file or stream, told apart by the first bytes.
 
     A record batch of any size is read block by block from the mapped file, and the pages are given back after
@@ -32,11 +32,9 @@ class IpcTable:
         self.names = tuple(self._schema.names)
 
     def dtype(self, wanted: Sequence[int]) -> np.dtype[Any]:
-        """Return float32 if all these columns are, else float64; raise if one is not numeric."""
         return arrow.row_type(self.label, (self._schema.field(index) for index in wanted))
 
     def blocks(self, wanted: Sequence[int], flush: bool) -> Iterator[Block]:
-        """Yield the rows, once."""
         dtype = self.dtype(wanted)
         n_rows = block_rows(len(wanted))
         start = 0
@@ -49,9 +47,6 @@ class IpcTable:
                 yield Block(rows, position, row_place(self.label, start), missing)
                 start += len(rows)
                 self._give_back_pages()
-
-    def close(self) -> None:
-        """Do nothing: the file is closed already, and the map ends with the last view of it."""
 
     def _reader(self) -> Any:
         # All columns: those not wanted are never touched, but pyarrow copies chosen ones out of the map.

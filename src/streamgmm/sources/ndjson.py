@@ -10,12 +10,12 @@ from streamgmm._words import LONGEST, quoted
 
 from . import arrow
 from .lines import Lines
-from .table import REMEDY, SourceError
+from .table import REMEDY
 from .text import TextTable
 
 
-class Ndjson:
-    """The grammar of lines that are JSON objects; the keys of the first are the names.
+class Ndjson(TextTable):
+    """Lines that are JSON objects; the keys of the first are the names.
 
     Keys that are not wanted may be absent from some lines, be new in others, and hold anything.
     """
@@ -23,16 +23,12 @@ class Ndjson:
     def __init__(self, lines: Lines) -> None:
         self._json = arrow.load("json", "NDJSON")
         self._lib = arrow.load("lib", "NDJSON")
-        number, line = lines.peek()
-        if not line:
-            raise SourceError(f"{lines.label}: has no rows")
-        try:
-            self.names = tuple(_record(line))
-        except ValueError as error:
-            raise SourceError(f"{lines.label}:{number}: {error}") from error
+        super().__init__(lines)
+
+    def read_names(self, line: bytes) -> tuple[str, ...]:
+        return tuple(_record(line))
 
     def parse(self, data: bytes, wanted: Sequence[int]) -> list[Any]:
-        """Return the wanted columns of these lines as Arrow columns of float64, or raise ValueError."""
         # pyarrow 26 crashes on lines that are not objects but null.
         n_lines = data.count(b"\n") + (not data.endswith(b"\n"))
         if not data.startswith(b"{") or data.count(b"\n{") != n_lines - 1:
@@ -49,7 +45,6 @@ class Ndjson:
         return list(table.columns)
 
     def explain(self, line: bytes, wanted: Sequence[int]) -> str:
-        """Say what is wrong in a line that `parse` refuses."""
         try:
             record = _record(line)
         except ValueError as error:
@@ -60,11 +55,6 @@ class Ndjson:
                 got = json.dumps(value)[:LONGEST]
                 return f"column {quoted(self.names[index])} must hold a number, got {got}; {REMEDY}"
         return "expected each key once and numbers that fit in float64"
-
-
-def open_ndjson(lines: Lines) -> TextTable:
-    """Return the table of lines that are JSON objects."""
-    return TextTable(lines, Ndjson(lines))
 
 
 def _record(line: bytes) -> dict[str, Any]:

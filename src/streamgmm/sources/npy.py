@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from streamgmm._words import LONGEST
 
-from .table import Block, SourceError, block_rows, generated_names, row_place
+from .table import Block, SourceError, Table, block_rows, generated_names, row_place
 
 
-class NpyTable:
+class NpyTable(Table):
     """The `Table` of an NPY file with one row per first index; a one-dimensional array is one column.
 
     Objects are refused, never unpickled.
@@ -36,19 +36,14 @@ class NpyTable:
         self.names = generated_names(1 if array.ndim == 1 else array.shape[1])
 
     def dtype(self, wanted: Sequence[int]) -> np.dtype[Any]:
-        """Return float32 if the array is, else float64."""
         return self._dtype
 
     def blocks(self, wanted: Sequence[int], flush: bool) -> Iterator[Block]:
-        """Yield the rows, once."""
         size = block_rows(len(wanted))
         for start in range(0, self._n_rows, size):
             rows = self._mapped()[start : start + size, list(wanted)].astype(self._dtype, order="C")
             position = self._n_bytes * (start + len(rows)) // self._n_rows
             yield Block(rows, position, row_place(self.label, start))
-
-    def close(self) -> None:
-        """Do nothing: the map ends with the last view of it."""
 
     def _mapped(self) -> NDArray[Any]:
         """Return the array, mapped anew: so that the pages read before do not pile up in memory."""

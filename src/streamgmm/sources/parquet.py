@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from . import arrow
-from .table import Block, block_rows, row_place
+from .table import Block, Table, block_rows, row_place
 
 # Without a buffer pyarrow holds the column chunks of a whole row group.
 _BUFFER_BYTES = 1 << 16
 
 
-class ParquetTable:
+class ParquetTable(Table):
     """The `Table` of a Parquet file; of its row groups no more is held than a few pages per column."""
 
     def __init__(self, path: str) -> None:
@@ -26,11 +26,9 @@ class ParquetTable:
         self.names = tuple(self._file.schema_arrow.names)
 
     def dtype(self, wanted: Sequence[int]) -> np.dtype[Any]:
-        """Return float32 if all these columns are, else float64; raise if one is not numeric."""
         return arrow.row_type(self.label, (self._file.schema_arrow.field(index) for index in wanted))
 
     def blocks(self, wanted: Sequence[int], flush: bool) -> Iterator[Block]:
-        """Yield the rows, once."""
         names = [self.names[index] for index in wanted]
         dtype = self.dtype(wanted)
         n_rows = max(1, self._file.metadata.num_rows)
@@ -42,5 +40,4 @@ class ParquetTable:
             start += len(rows)
 
     def close(self) -> None:
-        """Close the file."""
         self._file.close()

@@ -197,7 +197,7 @@ class Source:
         for name in self.names:
             if counts[name] == 0:
                 raise SourceError(
-                    f"{table.label}: has no column {quoted(name)}; it has {_listed(table.names)}"
+                    f"{table.label}: has no column {quoted(name)}; it has {listed(table.names)}"
                 )
             if counts[name] > 1:
                 raise SourceError(
@@ -206,7 +206,7 @@ class Source:
         extra = sorted(counts.keys() - set(self.names))
         if extra and not self._by_name:
             raise SourceError(
-                f"{table.label}: must have the columns of {self._paths[0]}, got also {_listed(extra)}; "
+                f"{table.label}: must have the columns of {self._paths[0]}, got also {listed(extra)}; "
                 "choose columns with --columns"
             )
         positions = {name: index for index, name in enumerate(table.names)}
@@ -267,7 +267,7 @@ def _require_file(path: str) -> None:
     raise SourceError(f"{path}: must be a regular file; pipe anything else into standard input, -")
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     """Return the first names, quoted, and how many more there are."""
     shown = ", ".join(map(quoted, names[:_SHOWN_NAMES]))
     return shown if len(names) <= _SHOWN_NAMES else f"{shown} and {len(names) - _SHOWN_NAMES} more"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,7 @@ class Block(NamedTuple):
     missing: NDArray[np.bool_] | None = None
 
 
-class Table(Protocol):
+class Table(ABC):
     """One open file: `names` of all its columns, and the rows of those that are wanted.
 
     `wanted` are indices into `names`, and the columns come in that order. `label` is the file's name.
@@ -62,17 +63,17 @@ class Table(Protocol):
     label: str
     names: tuple[str, ...]
 
+    @abstractmethod
     def dtype(self, wanted: Sequence[int]) -> np.dtype[Any]:
         """Return float32 if all these columns are, else float64; raise if one is not numeric."""
-        ...
 
+    @abstractmethod
     def blocks(self, wanted: Sequence[int], flush: bool) -> Iterator[Block]:
         """Yield the rows, once; with `flush`, as soon as they have come."""
-        ...
 
     def close(self) -> None:
-        """Let go of the file."""
-        ...
+        """Let go of the file; a map of one ends with the last view of it."""
+        return
 
 
 def generated_names(n: int) -> tuple[str, ...]:

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from sklearn.cluster import KMeans, kmeans_plusplus
 
 from streamgmm import covariance
-from streamgmm.fit.batch import StatisticsOf, fit_em, m_step
+from streamgmm.fit.batch import fit_em, m_step
 from streamgmm.kernels.records import Options
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
 
-from . import choose
-from .given import Given
-from .moments import deviations_of, feature_moments
+from .given import Given, one_thread
+from .moments import feature_moments
 
 _TRIALS = 2
 _TRIAL_ITERATIONS = 50
@@ -33,23 +33,11 @@ def start_mixture(
     options: Options,
     given: Given | None = None,
 ) -> Mixture:
-    """Return the mixture that EM starts from.
+    """Return the mixture that EM starts from; empty weights (n_samples,) are ones.
 
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        At least ``n_components`` finite rows; about `SAMPLE` of them are enough.
-    weights : ndarray of shape (n_samples,) or (0,)
-        Positive; empty for ones.
-    n_components : int
-    covariance_type : str
-    init_params : {"kmeans", "k-means++", "random", "random_from_data"}
-        Labels of k-means; rows chosen by k-means++; random responsibilities; rows chosen at random.
-    random_state : numpy.random.RandomState
-        Used as scikit-learn uses it; not at all if everything is given.
-    options : Options
-        Regularization and prior, from `streamgmm.priors.options`.
-    given : Given, optional
+    ``init_params`` says what the responsibilities come from: "kmeans", its labels; "k-means++", the rows
+    that it chooses; "random", random numbers; "random_from_data", rows chosen at random. ``random_state`` is
+    used as scikit-learn uses it, and not at all if everything is given. About `SAMPLE` rows are enough.
 
     Examples
     --------
@@ -67,37 +55,53 @@ def start_mixture(
     given = given or Given()
     if given.is_all:
         return given.mixture(covariance_type)
-    resp = _responsibilities(X, weights, n_components, init_params, random_state)
+    sample_weight = weights if len(weights) else None
+    resp = np.zeros((len(X), n_components))
+    if init_params == "random":
+        resp = random_state.uniform(size=resp.shape)
+        resp /= resp.sum(axis=1, keepdims=True)
+    elif init_params == "kmeans":
+        with one_thread():
+            model = KMeans(n_components, n_init=1, random_state=random_state).fit(
+                X, sample_weight=sample_weight
+            )
+        resp[np.arange(len(X)), model.labels_] = 1.0
+    elif init_params == "k-means++":
+        mean, deviations = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
+        near = (
+            X - mean if (np.abs(mean) > _FAR * deviations).any() else X
+        )  # else squared norms lose differences
+        seeds = kmeans_plusplus(near, n_components, sample_weight=sample_weight, random_state=random_state)[1]
+        resp[seeds, np.arange(n_components)] = 1.0
+    else:
+        p = weights / weights.sum() if len(weights) else None
+        draws = random_state.choice(len(X), size=n_components, replace=False, p=p)
+        resp[draws, np.arange(n_components)] = 1.0
     X = np.asarray(X, dtype=np.float64)
-    return given.replace_in(from_responsibilities(X, weights, resp, covariance_type, options))
+    return given.replace_in(_from_responsibilities(X, weights, resp, covariance_type, options))
 
 
 def best_start(
-    find: Callable[[], Mixture], sums: StatisticsOf, *, options: Options, tol: float, max_iter: int
+    find: Callable[[], Mixture],
+    rows: Any,
+    *,
+    options: Options,
+    tol: float,
+    max_iter: int,
+    n_threads: int | None,
 ) -> Mixture:
     """Return the likelier of two mixtures that EM fits to a sample, from two starts.
 
     A pass over the sample costs so little, beside one over all rows, that EM may as well begin there.
-
-    Parameters
-    ----------
-    find : callable
-        Returns another start each time.
-    sums : callable
-        mixture -> Statistics of the sample.
-    options : Options
-        Regularization and prior, from `streamgmm.priors.options`.
-    tol : float
-    max_iter : int
     """
+    settings: dict[str, Any] = {"options": options, "tol": tol, "n_threads": n_threads}
     fits = [
-        fit_em(find(), sums, options=options, tol=tol, max_iter=min(max_iter, _TRIAL_ITERATIONS))
-        for _ in range(_TRIALS)
+        fit_em(find(), rows, max_iter=min(max_iter, _TRIAL_ITERATIONS), **settings) for _ in range(_TRIALS)
     ]
     return max(fits, key=lambda fit: fit.lower_bounds[-1]).mixture
 
 
-def from_responsibilities(
+def _from_responsibilities(
     X: Array, weights: Array, resp: Array, covariance_type: str, options: Options
 ) -> Mixture:
     """Return the M-step on responsibilities (n_samples, n_components), not negative.
@@ -109,8 +113,7 @@ def from_responsibilities(
     kind = covariance.get(covariance_type)
     weighted = resp * weights[:, np.newaxis] if len(weights) else resp
     nk = weighted.sum(axis=0)
-    center, scatter = feature_moments(X, weights)
-    deviations = deviations_of(X, scatter)
+    center, scatter, deviations = feature_moments(X, weights)
     n_components = len(nk)
     partial = bool((resp.sum(axis=1) == 0).any())
     if partial and kind.is_shared:
@@ -135,31 +138,3 @@ def from_responsibilities(
         log_weights, origin, kind.from_variances(np.broadcast_to(deviations**2, origin.shape)), kind.name
     )
     return m_step(Statistics(float(nk.sum()), 0.0, nk, s1, s2, origin), around, options)
-
-
-def _responsibilities(
-    X: Any, weights: Array, n_components: int, init_params: str, random_state: np.random.RandomState
-) -> Array:
-    n_samples = len(X)
-    sample_weight = weights if len(weights) else None
-    if init_params == "random":
-        uniform = random_state.uniform(size=(n_samples, n_components))
-        return uniform / uniform.sum(axis=1, keepdims=True)
-    resp = np.zeros((n_samples, n_components))
-    if init_params == "kmeans":
-        model = choose.clusters(X, sample_weight, n_components, random_state)
-        resp[np.arange(n_samples), model.labels_] = 1.0
-        return resp
-    if init_params == "k-means++":
-        rows = choose.seeds(_near_zero(X), sample_weight, n_components, random_state)
-    else:
-        rows = choose.draws(n_samples, sample_weight, n_components, random_state)
-    resp[rows, np.arange(n_components)] = 1.0
-    return resp
-
-
-def _near_zero(X: Any) -> Any:
-    """Return the rows, centered if they lie so far from zero that squared norms lose their differences."""
-    mean = X.mean(axis=0, dtype=np.float64)
-    deviations = X.std(axis=0, dtype=np.float64)
-    return X - mean if (np.abs(mean) > _FAR * deviations).any() else X

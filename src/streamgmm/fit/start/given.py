@@ -6,12 +6,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils import check_array
+from threadpoolctl import threadpool_limits
 
 from streamgmm import covariance
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
+METHODS = ("k-means++", "kmeans", "random", "random_from_data")
 _DTYPES = [np.float64, np.float32]
+
+
+def one_thread() -> threadpool_limits:
+    """Return a context in which scikit-learn's k-means runs on one thread.
+
+    OpenMP's threads do not live through a fork, and a child process that asks for them again waits for ever.
+    One thread leaves none behind; starts run side by side instead.
+    """
+    return threadpool_limits(1, user_api="openmp")
 
 
 class Given(NamedTuple):
@@ -62,14 +73,7 @@ class Given(NamedTuple):
 def check_given(
     weights: Any, means: Any, precisions: Any, covariance_type: str, n_components: int, n_features: int
 ) -> Given:
-    """Return the checked start, in float64.
-
-    Raises
-    ------
-    ValueError
-        As scikit-learn raises it: for a wrong shape, weights that are not proportions, or precisions that are
-        not symmetric and positive definite.
-    """
+    """Return the checked start, in float64; what is wrong raises scikit-learn's ValueErrors."""
     kind = covariance.get(covariance_type)
     shape = kind.shape(n_components, n_features)
     return Given(

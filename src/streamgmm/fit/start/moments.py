@@ -9,24 +9,20 @@ from streamgmm.statistics import Array
 _LEAST = 1e-280  # variances below would leave nothing of a millionth of them, or of their products
 
 
-def feature_moments(X: Array, weights: Array) -> tuple[Array, Array]:
-    """Return the rows' weighted mean (n_features,) and covariance (n_features, n_features), centered."""
+def feature_moments(X: Array, weights: Array) -> tuple[Array, Array, Array]:
+    """Return the weighted mean, the covariance, and positive standard deviations of rows of positive weight.
+
+    A constant feature, or one that varies too little to be squared, has the others' typical deviation.
+    """
     w = weights if len(weights) else np.ones(len(X))
     mean = np.average(X, axis=0, weights=w)
     mean = mean + np.average(X - mean, axis=0, weights=w)
     centered = X - mean
-    return mean, (centered * w[:, np.newaxis]).T @ centered / w.sum()
-
-
-def deviations_of(X: Array, scatter: Array) -> Array:
-    """Return positive standard deviations (n_features,) of rows of positive weight with this covariance.
-
-    A constant feature, or one that varies too little to be squared, has the others' typical one.
-    """
+    scatter = (centered * w[:, np.newaxis]).T @ centered / w.sum()
     variances = np.diag(scatter)
     varies = (np.ptp(X, axis=0) > 0) & (variances > _LEAST)
     deviations = np.sqrt(variances)
-    return np.where(varies, deviations, typical(deviations[varies]))
+    return mean, scatter, np.where(varies, deviations, typical(deviations[varies]))
 
 
 def typical(deviations: Array) -> float:

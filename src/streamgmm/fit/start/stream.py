@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from sklearn.cluster import KMeans, kmeans_plusplus
 
 from streamgmm import covariance
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
-from . import choose
-from .given import Given
-from .moments import deviations_of, feature_moments
+from .given import Given, one_thread
+from .moments import feature_moments
 
 _N_TRIALS = 5
 _COLD_OFFSET = 0.1  # standard deviations
@@ -32,19 +30,9 @@ def initialize(
 
     Distances are measured in standard deviations of the features, so that rescaling a feature rescales the
     start. EM does the rest: the width is the rows' mean squared distance from the nearest center.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-    weights : ndarray of shape (n_samples,) or (0,)
-    n_components : int
-    covariance_type : str
-    init_params : {"k-means++", "kmeans", "random", "random_from_data"}
-        Where the means start: at scikit-learn's k-means++ seeds, at k-means centers, at draws from the
-        normal distribution of all rows, at rows drawn at random.
-    random_state : numpy.random.RandomState
-    given : Given, optional
-        Replaces what was found.
+    ``init_params`` says where the means start: "k-means++", at its seeds; "kmeans", at its centers; "random",
+    at draws from the normal distribution of all rows; "random_from_data", at rows drawn at random. What is
+    given replaces what was found; empty weights are ones.
     """
     X, weights, mean, deviations = _standardizable(X, weights)
     Z = (X - mean) / deviations
@@ -78,8 +66,8 @@ def _standardizable(X: Array, weights: Array) -> tuple[Array, Array, Array, Arra
     """Return rows of positive weight, their weights, means, and positive standard deviations."""
     used = weights > 0 if len(weights) else np.ones(len(X), dtype=bool)
     X, weights = X[used], weights[used] if len(weights) else np.ones(int(used.sum()))
-    mean, scatter = feature_moments(X, weights)
-    return X, weights, mean, deviations_of(X, scatter)
+    mean, _, deviations = feature_moments(X, weights)
+    return X, weights, mean, deviations
 
 
 def _around(means: Array, deviations: Array, covariance_type: str) -> Mixture:
@@ -93,14 +81,15 @@ def _centers(
     Z: Array, weights: Array, n_components: int, method: str, random_state: np.random.RandomState
 ) -> Array:
     if method == "kmeans":
-        centers: Any = choose.clusters(Z, weights, n_components, random_state).cluster_centers_
-        return np.asarray(centers)
+        with one_thread():
+            model = KMeans(n_components, n_init=1, random_state=random_state).fit(Z, sample_weight=weights)
+        return np.asarray(model.cluster_centers_)
     if method == "random":
         return random_state.standard_normal((n_components, Z.shape[1]))
     if method == "random_from_data":
-        return Z[choose.draws(len(Z), weights, n_components, random_state)]
+        return Z[random_state.choice(len(Z), n_components, replace=False, p=weights / weights.sum())]
     trials = [
-        Z[choose.seeds(Z, weights, n_components, random_state)]
+        kmeans_plusplus(Z, n_components, sample_weight=weights, random_state=random_state)[0]
         for _ in range(_N_TRIALS if n_components > 1 else 1)
     ]
     costs = [
