@@ -75,8 +75,8 @@ def generic(name: str, *, fast: bool = False, inline: bool = False, nrt: bool = 
     """Make a function whose body is chosen by the type of the record that it gets as argument ``name``.
 
     The choice is made while a caller is compiled and costs nothing then. ``function.of(Record)`` registers
-    the body for a type of records, a plain function with the same arguments; ``function.types()`` are those
-    that have one; the decorated function is the contract, and what happens for types that have none.
+    the body for a type of records, a function with the same arguments, plain or, where others call it too,
+    compiled; ``function.types()`` are those that have one; the decorated function is the contract, and what happens for types that have none.
     ``fast`` and ``inline`` are what `kernel` and `inlined` stand for; with ``nrt`` bodies may make arrays.
     """
 
@@ -90,7 +90,7 @@ def generic(name: str, *, fast: bool = False, inline: bool = False, nrt: bool = 
 
         def of(record: type) -> Callable[[F], Any]:
             def register(body: F) -> Any:
-                bodies[record] = body
+                bodies[record] = getattr(body, "py_func", body)
                 return call
 
             return register

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from streamgmm.covariance import CovarianceType
+from streamgmm.kernels._jit import spliced
 from streamgmm.kernels.family import refit
 from streamgmm.kernels.m_step import COUNTERS, Moments, Room, blend_weights, fate
 from streamgmm.kernels.records import LEARNED, record
@@ -18,6 +19,7 @@ from ._base import Descent, Rule
 from .schedules import PowerDecay, Schedule, require_schedule, shared
 
 
+@spliced
 def blend_and_refit(batch, step, model, memory, scratch, tools, options):
     """Blend a mini-batch into the running moments, and refit the mixture to those."""
     outcome = fate(batch, model)
