@@ -17,8 +17,7 @@ from streamgmm.rules.schedules import Constant, HalfLife, PowerDecay
 from streamgmm.rules.transforms import Adam, Clip, GroupRates, Momentum
 
 TYPES = covariance.names()
-SETTINGS = {
-    "em": rules.EM(),
+SETTINGS = {name: rules.get(name) for name in rules.names()} | {
     "online-em": rules.OnlineEM(HalfLife(100)),
     "sem-vr": rules.SEMVR(Constant(0.05)),
     "natural-gradient": rules.NaturalGradient(PowerDecay(0.7)),

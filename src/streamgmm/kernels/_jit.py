@@ -76,8 +76,9 @@ def generic(name: str, *, fast: bool = False, inline: bool = False, nrt: bool = 
 
     The choice is made while a caller is compiled and costs nothing then. ``function.of(Record)`` registers
     the body for a type of records, a function with the same arguments, plain or, where others call it too,
-    compiled; ``function.types()`` are those that have one; the decorated function is the contract, and what happens for types that have none.
-    ``fast`` and ``inline`` are what `kernel` and `inlined` stand for; with ``nrt`` bodies may make arrays.
+    compiled; ``function.types()`` are those that have one; the decorated function is the contract, and what
+    happens for types that have none. ``fast`` and ``inline`` are what `kernel` and `inlined` stand for; with
+    ``nrt`` bodies may make arrays.
     """
 
     def decorate(contract: F) -> Any:
