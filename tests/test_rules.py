@@ -506,7 +506,7 @@ def assert_stream_is_the_loop(
     }
     learner, info = Learner.start(rule, mixture, **setting).learn(X, w)
     expected, state, expected_log_likelihood = learn_in_python(rule, mixture, X, w, **setting)
-    assert_mixtures_close(learner.mixture, expected, rtol=1e-9, atol=1e-9)
+    assert_mixtures_close(learner.mixture, rule.report(expected, state), rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(info.log_likelihood, expected_log_likelihood, rtol=1e-9, atol=1e-9)
     cuts = np.arange(0, n_samples, batch_size)
     np.testing.assert_array_equal(info.n_rows, np.diff([*cuts, n_samples]))
