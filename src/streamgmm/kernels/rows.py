@@ -133,9 +133,9 @@ def stream(X, weights, batch_size, steps, model, memory, scratch, tools, options
         batch = Batch(weight, log_likelihood, nk, s1, s2)
         control(X, begin, end, weights, batch, model, memory, scratch)
         outcome = update(batch, steps[i], model, memory, scratch, tools, options)
-        info[i].weight = weight
-        info[i].log_likelihood = log_likelihood
-        info[i].outcome = outcome
+        info[i]["weight"] = weight
+        info[i]["log_likelihood"] = log_likelihood
+        info[i]["outcome"] = outcome
         if outcome <= STOPPED:
             return
 
