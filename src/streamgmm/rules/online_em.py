@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -54,6 +54,7 @@ class OnlineEM(Rule):
     """
 
     name = "online-em"
+    needs: ClassVar[tuple[Any, ...]] = (refit,)
 
     def __init__(self, schedule: Schedule | None = None) -> None:
         self.schedule = PowerDecay() if schedule is None else require_schedule("schedule", schedule)

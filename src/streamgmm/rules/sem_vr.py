@@ -151,6 +151,7 @@ class SEMVR(OnlineEM):
     """
 
     name = "sem-vr"
+    needs = (*OnlineEM.needs, recenter, is_definite)
     makes_passes = True
     looks_at_rows = True
 
