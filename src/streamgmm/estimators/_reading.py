@@ -150,13 +150,13 @@ def require_same(values: dict[str, tuple[Any, Any]], remedy: str) -> None:
 
 def attributes_of(mixture: Mixture, dtype: Any = np.float64) -> dict[str, Array]:
     """Return scikit-learn's fitted parameters of a mixture."""
-    root = mixture.kind.precisions_cholesky(mixture.factor)
+    kind = mixture.kind
     attributes = {
         "weights_": mixture.weights,
         "means_": mixture.means,
         "covariances_": mixture.covariances,
-        "precisions_": mixture.kind.covariances(root),
-        "precisions_cholesky_": root,
+        "precisions_": kind.precisions(mixture.factor),
+        "precisions_cholesky_": kind.precisions_cholesky(mixture.factor),
     }
     return {name: np.array(value, dtype=dtype) for name, value in attributes.items()}
 

@@ -360,7 +360,8 @@ class OnlineGaussianMixture(ReadingMixin):
 
     @property
     def precisions_(self) -> Array:  # noqa: D102
-        return self._mixture().kind.covariances(self.precisions_cholesky_)
+        mixture = self._mixture()
+        return mixture.kind.precisions(mixture.factor)
 
     @property
     def n_samples_seen_(self) -> int:  # noqa: D102

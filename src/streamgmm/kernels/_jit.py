@@ -76,9 +76,10 @@ def generic(name: str, *, fast: bool = False, inline: bool = False, nrt: bool = 
 
     The choice is made while a caller is compiled and costs nothing then. ``function.of(Record)`` registers
     the body for a type of records, a function with the same arguments, plain or, where others call it too,
-    compiled; ``function.types()`` are those that have one; the decorated function is the contract, and what
-    happens for types that have none. ``fast`` and ``inline`` are what `kernel` and `inlined` stand for; with
-    ``nrt`` bodies may make arrays.
+    compiled; ``function.body(Record)`` is what was registered, for another type that does the same;
+    ``function.types()`` are those that have one; the decorated function is the contract, and what happens for
+    types that have none. ``fast`` and ``inline`` are what `kernel` and `inlined` stand for; with ``nrt``
+    bodies may make arrays.
     """
 
     def decorate(contract: F) -> Any:
@@ -100,6 +101,7 @@ def generic(name: str, *, fast: bool = False, inline: bool = False, nrt: bool = 
             return bodies.get(arguments[position].instance_class, contract)
 
         call.of = of  # type: ignore[attr-defined]
+        call.body = bodies.__getitem__  # type: ignore[attr-defined]
         call.types = lambda: tuple(bodies)  # type: ignore[attr-defined]
         options = {"nogil": True, "error_model": "numpy", "fastmath": _FAST if fast else _EXACT}
         options |= {} if nrt or inline else {"_nrt": False}

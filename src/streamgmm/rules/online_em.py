@@ -75,7 +75,8 @@ class OnlineEM(Rule):
 
     def scratch(self, model: Any, kind: CovarianceType) -> Any:
         """Return room for weights and a pooled matrix."""
-        return Room(np.empty(len(model.scale)), np.empty_like(model.scale[:1]))
+        n_components, n_features = model.means.shape
+        return Room(np.empty(n_components), kind.empty_batch(1, n_features).s2)
 
     def _carried(self, memory: Any, fresh: Any, descent: Descent) -> Any:
         return fresh._replace(
