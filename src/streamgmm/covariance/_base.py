@@ -31,6 +31,8 @@ class CovarianceType(Protocol):
         Whether components or features share what is estimated.
     is_shared : bool
         Whether all components have the same covariance.
+    in_sklearn : bool
+        Whether scikit-learn knows the type, too.
     requirement : str
         What covariances and precisions must be.
     form : type
@@ -41,6 +43,7 @@ class CovarianceType(Protocol):
     name: str
     pooled: bool
     is_shared: bool = False
+    in_sklearn: bool = False
     requirement: str
     form: type
 

@@ -75,6 +75,8 @@ class ReadingMixin(DensityMixin, BaseEstimator):
     def to_sklearn(self) -> SklearnGaussianMixture:
         """Return scikit-learn's estimator with the same fitted parameters, which needs no streamgmm.
 
+        It is "full" where scikit-learn does not have the covariance type.
+
         Examples
         --------
         >>> import numpy as np
@@ -85,6 +87,8 @@ class ReadingMixin(DensityMixin, BaseEstimator):
         True
         """
         mixture = self.to_mixture()
+        if not mixture.kind.in_sklearn:
+            mixture = Mixture(mixture.weights, mixture.means, mixture.covariance_matrices())
         names = SklearnGaussianMixture().get_params()
         params = {name: value for name, value in self.get_params(deep=False).items() if name in names}
         params |= {"n_components": mixture.n_components, "covariance_type": mixture.covariance_type}

@@ -27,6 +27,6 @@ def update(batch, step, model, memory, scratch, tools, options):
     """
 
 
-@generic("memory", nrt=True)
+@generic("memory", nrt=True, optional=True)
 def control(X, begin, end, weights, batch, model, memory, scratch):
     """Change a mini-batch's statistics before the update; the only place where a rule may look at rows."""
