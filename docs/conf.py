@@ -56,6 +56,7 @@ autodoc_default_options = {
 }
 autodoc_typehints = "none"  # numpydoc's sections have the types
 autosummary_generate = True
+autosummary_ignore_module_all = False  # the page of a module lists what it exports
 numpydoc_show_class_members = False  # autodoc shows them
 
 sphinx_gallery_conf = {

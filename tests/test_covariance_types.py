@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
+import numba
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,9 +12,22 @@ from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 
 import naive
-from common import parameters_of
-from streamgmm import Mixture, covariance
+from common import NO_WEIGHTS, assert_mixtures_close, learner_of, parameters_of
+from streamgmm import GaussianMixture, Mixture, covariance, rules
 from streamgmm.cli._units import unstandardize
+from streamgmm.covariance.diagonal import DiagonalForm
+from streamgmm.fit.stream import Learner
+from streamgmm.kernels.family import (
+    accumulate,
+    is_definite,
+    is_rank_one,
+    log_joint,
+    recenter,
+    refit,
+    row_statistics,
+    total_scatter,
+    write_offset,
+)
 
 TYPES = covariance.names()
 types = pytest.mark.parametrize("name", TYPES)
@@ -38,7 +54,7 @@ def test_factor_and_precisions_lead_back(name, n_components, n_features, seed):
     assert factor.shape == kind.shape(n_components, n_features)
     assert kind.fault(factor) is None
     root = kind.precisions_cholesky(factor)
-    precisions = kind.covariances(root)
+    precisions = kind.precisions(factor)
     assert kind.allows(precisions)
     close(naive.dense(parameters_of(mixture)._replace(covariances=precisions)), np.linalg.inv(matrices))
     assert kind.fault(np.swapaxes(root, -1, -2) if root.ndim > 1 else root) is None  # upper triangular
@@ -190,7 +206,7 @@ def test_moments(name, n_components, n_features, seed):
     expected = np.trace(np.linalg.solve(matrices, whole), axis1=1, axis2=2)
     close(kind.traces(mixture.factor, symmetric), expected)
     form = kind.kernel_moments(symmetric)
-    assert form.shape == mixture.kernel_form()[2].shape
+    assert form.shape == kind.empty_batch(n_components, n_features).s2.shape
     assert not np.shares_memory(form, symmetric)
     lower = form * (np.tri(n_features) if form.shape == matrices.shape else 1.0)
     close(kind.public_moments(lower), symmetric, rtol=1e-15)
@@ -233,3 +249,76 @@ def test_what_is_no_factor_and_no_precision_is_told(name):
 def test_moments_of_no_type_are_named():
     with pytest.raises(ValueError, match=r"`s2` must have the shape .*, got \(3,\)"):
         covariance.of_moments(np.zeros((3, 2)), np.zeros(3))
+
+
+# --- a family of a user's own ------------------------------------------------------------------------------
+
+
+class WideForm(NamedTuple):
+    """Reciprocal variances beside their square roots: of another shape than the moments."""
+
+    offset: Any
+    means: Any
+    scale: Any
+
+
+FAMILY = [log_joint, accumulate, row_statistics, write_offset, total_scatter, refit, recenter, is_definite]
+for function in FAMILY:
+    function.of(WideForm)(function.body(DiagonalForm))
+
+
+class Wide(type(covariance.get("diag"))):
+    name = "wide"
+    form = WideForm
+    in_sklearn = False
+
+    def expand(self, factor, n_components, n_features):
+        scale = super().expand(factor, n_components, n_features)
+        return np.concatenate([scale, np.sqrt(scale)], axis=2)
+
+
+@pytest.fixture
+def wide(monkeypatch):
+    monkeypatch.setitem(covariance._TYPES, "wide", Wide())
+
+
+@pytest.mark.usefixtures("wide")
+@pytest.mark.parametrize("rule", ["em", "online-em", "sem-vr"])
+def test_a_family_may_hold_covariances_in_another_shape_than_moments(rule):
+    rng = np.random.default_rng(0)
+    parameters = naive.random_parameters(rng, "diag", 3, 2)
+    X = naive.draw(rng, parameters, 200)
+    learned = []
+    for name in ("diag", "wide"):
+        mixture = Mixture(*parameters[:3], name)
+        learner = learner_of(rules.get(rule), mixture, n_rows=50.0, batch_size=20, floor=0.1)
+        for _ in range(2):
+            learner, _ = learner.learn(X, NO_WEIGHTS)
+            settings, arrays = learner.to_record()
+            learner = Learner.from_record(settings, arrays)
+        assert arrays["parameters.scale"].shape[2] == (2 if name == "wide" else 1)
+        learned.append(learner.mixture)
+    assert_mixtures_close(learned[1], learned[0], rtol=1e-13)
+
+
+@pytest.mark.usefixtures("wide")
+def test_estimators_take_a_family_of_the_users_own():
+    X = np.random.default_rng(0).normal(size=(200, 2))
+    model = GaussianMixture.from_mixture(Mixture([1.0], [[0.0, 1.0]], [[2.0, 3.0]], "wide"))
+    np.testing.assert_allclose(model.precisions_, [[1 / 2, 1 / 3]])
+    np.testing.assert_allclose(model.to_sklearn().score_samples(X), model.score_samples(X))
+    with pytest.raises(ValueError, match=r"rule 'natural-gradient' fits .*'spherical', got 'wide'"):
+        rules.NaturalGradient().init(model.to_mixture())
+    with pytest.raises(ValueError, match=r"parameterization 'cholesky' fits .*'spherical', got 'wide'"):
+        rules.GradientAscent().init(model.to_mixture())
+
+
+@pytest.mark.usefixtures("wide")
+@pytest.mark.parametrize("compiled", [False, True])
+def test_what_a_family_does_not_give_is_an_error(compiled):
+    def ask(model):
+        return is_rank_one(0, model)
+
+    form = Mixture([1.0], [[0.0, 1.0]], [[2.0, 3.0]], "wide").kernel_form()
+    with pytest.raises((NotImplementedError, numba.TypingError), match="is_rank_one"):
+        (numba.njit(ask) if compiled else ask)(form)

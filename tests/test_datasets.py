@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import chi2, kstest
 
+import naive
+from common import parameters_of
 from streamgmm import Mixture, covariance, datasets
 from streamgmm.datasets import make_mixture, make_stream, separation
 
@@ -15,13 +17,7 @@ from streamgmm.datasets import make_mixture, make_stream, separation
 def by_hand(mixture):
     """c-separation as Dasgupta (1999) writes it, from covariance matrices and their eigenvalues."""
     d = mixture.n_features
-    matrices = {
-        "full": lambda c: list(c),
-        "tied": lambda c: [c] * mixture.n_components,
-        "diag": lambda c: [np.diag(row) for row in c],
-        "spherical": lambda c: [v * np.eye(d) for v in c],
-    }[mixture.covariance_type](mixture.covariances)
-    largest = [np.linalg.eigvalsh(matrix)[-1] for matrix in matrices]
+    largest = [np.linalg.eigvalsh(matrix)[-1] for matrix in naive.dense(parameters_of(mixture))]
     found = [
         np.linalg.norm(mixture.means[j] - mixture.means[k]) / np.sqrt(d * max(largest[j], largest[k]))
         for j in range(mixture.n_components)

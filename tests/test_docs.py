@@ -11,6 +11,7 @@ import sys
 import warnings
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -216,14 +217,19 @@ def test_every_page_is_in_the_table_of_contents():
 
 
 def listed():
-    """Return the full names on the API page, and its modules."""
+    """Return the full names on the API page, and its modules; the page of a module lists what it exports."""
     names, modules, module = [], set(), ""
     for line in (ROOT / "docs" / "api.rst").read_text(encoding="utf-8").splitlines():
         if line.startswith(".. currentmodule:: "):
             module = line.removeprefix(".. currentmodule:: ")
             modules.add(module)
         elif re.fullmatch(r"   \w+", line):
-            names.append((module, line.strip()))
+            item = getattr(import_module(module), line.strip())
+            if isinstance(item, ModuleType):
+                modules.add(item.__name__)
+                names += [(item.__name__, name) for name in item.__all__]
+            else:
+                names.append((module, line.strip()))
     return names, modules
 
 

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 import naive
 from common import long_without_compilation
-from streamgmm import Mixture, covariance, datasets, e_step, parameterizations
+from streamgmm import Mixture, datasets, e_step, parameterizations
 from streamgmm.fit.batch import fit_em
 from streamgmm.fit.lbfgs import fit_lbfgs, log_likelihood_of
 
-every_type = pytest.mark.parametrize("kind", covariance.names())
+every_type = pytest.mark.parametrize("kind", parameterizations.get("cholesky").covariance_types)
 
 
 class RawCovariance(type(parameterizations.get("covariance"))):

@@ -21,13 +21,13 @@ from common import (
     parameters_of,
     start,
 )
-from streamgmm import Mixture, OnlineGaussianMixture, covariance, e_step, priors, rules
+from streamgmm import Mixture, OnlineGaussianMixture, e_step, priors, rules
 from streamgmm.fit.batch import fit_em
 from streamgmm.kernels.records import REST, copied
 from streamgmm.rules import natural as steps
 from streamgmm.rules.schedules import Constant, HalfLife, PowerDecay
 
-TYPES = covariance.names()
+TYPES = rules.get("natural-gradient").covariance_types
 
 every_type = pytest.mark.parametrize("kind", TYPES)
 

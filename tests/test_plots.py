@@ -12,6 +12,8 @@ import pytest
 from scipy.stats import chi2, norm
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 
+import naive
+from common import parameters_of
 from streamgmm import (
     GaussianMixture,
     Mixture,
@@ -74,12 +76,7 @@ def draw(display):
 def test_ellipses_hold_their_share(covariance_type, coverage):
     """The outline is where the squared Mahalanobis distance is chi-squared's quantile."""
     _, _, mixture = datasets.make_mixture(1, 2, 3, covariance_type, random_state=0)
-    dense = {
-        "full": lambda c: c,
-        "tied": lambda c: np.array([c] * 3),
-        "diag": lambda c: np.array([np.diag(v) for v in c]),
-        "spherical": lambda c: np.array([v * np.eye(2) for v in c]),
-    }[covariance_type](mixture.covariances)
+    dense = naive.dense(parameters_of(mixture))
     lines = outlines(mixture, coverage)
     for k, ellipse in enumerate(ellipses(mixture, coverage)):
         y = lines[k] - mixture.means[k]
@@ -188,7 +185,7 @@ def test_one_feature(covariance_type):
     X, _, mixture = datasets.make_mixture(400, 1, 3, covariance_type, random_state=0)
     display = draw(MixtureDisplay.from_estimator(mixture, X))
     assert len(display.lines_) == 4
-    variances = mixture.kernel_factor()[:, 0, 0] ** 2
+    variances = naive.dense(parameters_of(mixture))[:, 0, 0]
     total = 0.0
     for k, line in enumerate(display.lines_[:-1]):
         x, y = (np.asarray(values) for values in line.get_data())

@@ -6,6 +6,7 @@ import copy
 import itertools
 from dataclasses import replace
 from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from common import (
 from streamgmm import Mixture, covariance, datasets, e_step, parameterizations, priors, rules
 from streamgmm.fit.batch import fit_em
 from streamgmm.fit.stream import Info, Learner
+from streamgmm.kernels.family import refit
 from streamgmm.kernels.records import flattened
 from streamgmm.rules.schedules import Constant, HalfLife, PowerDecay
 from streamgmm.sweep import CHUNK
@@ -506,7 +508,7 @@ def assert_stream_is_the_loop(
     }
     learner, info = Learner.start(rule, mixture, **setting).learn(X, w)
     expected, state, expected_log_likelihood = learn_in_python(rule, mixture, X, w, **setting)
-    assert_mixtures_close(learner.mixture, expected, rtol=1e-9, atol=1e-9)
+    assert_mixtures_close(learner.mixture, rule.report(expected, state), rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(info.log_likelihood, expected_log_likelihood, rtol=1e-9, atol=1e-9)
     cuts = np.arange(0, n_samples, batch_size)
     np.testing.assert_array_equal(info.n_rows, np.diff([*cuts, n_samples]))
@@ -910,8 +912,29 @@ def test_unknown_names_list_the_known_ones(get, names, message):
 def test_rules_refuse_other_covariance_types(name):
     rule = rules.get(name)
     for kind in set(TYPES) - set(rule.covariance_types):
-        with pytest.raises(ValueError, match=f"rule '{name}' fits `covariance_type` .*, got '{kind}'"):
+        with pytest.raises(
+            ValueError, match=f"(rule '{name}'|parameterization .*) fits `covariance_type` .*, got '{kind}'"
+        ):
             rule.init(start(kind)[1])
+
+
+def test_rules_fit_the_families_that_give_them_what_they_need(monkeypatch):
+    class Form(NamedTuple):
+        means: Any
+
+    class Other(type(covariance.get("diag"))):
+        name = "other"
+        form = Form
+
+    monkeypatch.setitem(covariance._TYPES, "other", Other())
+    fits = {name for name in RULES if "other" in rules.get(name).covariance_types}
+    assert not fits & {"em", "online-em", "sem-vr", "natural-gradient", "gradient"}
+    refit.of(Form)(lambda share, batch, model, memory, scratch, options: None)
+    more = {name for name in RULES if "other" in rules.get(name).covariance_types} - fits
+    assert {"em", "online-em"} <= more
+    assert not more & {"sem-vr", "natural-gradient", "gradient"}
+    with pytest.raises(ValueError, match=r"rule 'sem-vr' fits `covariance_type` 'full', .*, got 'other'"):
+        rules.SEMVR().require_fit(Other())
 
 
 @pytest.mark.parametrize("bad", [None, 3, rules.EM])

@@ -179,7 +179,7 @@ class Mixture:
         return self._kernel_form  # type: ignore[attr-defined]
 
     def kernel_factor(self) -> Array:
-        """Return a copy of the factor for each component, (n_components, n_features, n_features or 1)."""
+        """Return a copy of the factor for each component, (n_components, n_features, n_scales)."""
         return self.kind.spread(self.factor, *self.means.shape)
 
     def covariance_matrices(self) -> Array:

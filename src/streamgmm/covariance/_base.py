@@ -15,14 +15,14 @@ LOG_2PI = float(np.log(2 * np.pi))
 class CovarianceType(Protocol):
     """One way of restricting the components' covariances.
 
-    The kernels know two families, triangular factors and standard deviations; a type is a family, pooled or
-    not: `tied` is the triangular family pooled over components, `spherical` the diagonal one pooled over
-    features. Nothing outside this package asks which it is. Methods without a body are for families and types
+    A type is a family, pooled or not: `tied` is the family of triangular factors pooled over components,
+    `spherical` that of standard deviations pooled over features. Nothing outside this package asks which it
+    is. Methods without a body are for families and types
     to give; mypy finds one that is missing.
 
     A ``factor`` has the covariances' shape, scikit-learn's; ``scale`` is the kernels' form of all components;
     moments are sums of products (n_components, n_features, n_features), or of squares (n_components,
-    n_features).
+    n_features), and need not be of the form's shape.
 
     Attributes
     ----------
@@ -31,6 +31,8 @@ class CovarianceType(Protocol):
         Whether components or features share what is estimated.
     is_shared : bool
         Whether all components have the same covariance.
+    in_sklearn : bool
+        Whether scikit-learn knows the type, too.
     requirement : str
         What covariances and precisions must be.
     form : type
@@ -41,6 +43,7 @@ class CovarianceType(Protocol):
     name: str
     pooled: bool
     is_shared: bool = False
+    in_sklearn: bool = False
     requirement: str
     form: type
 
@@ -68,7 +71,11 @@ class CovarianceType(Protocol):
         """Say what keeps an array of the right shape from being a factor."""
 
     def covariances(self, factor: Array) -> Array:
-        """Return the covariances of a factor, or the precisions of `precisions_cholesky`."""
+        """Return the covariances of a factor."""
+
+    def precisions(self, factor: Array) -> Array:
+        """Return the precisions of a factor."""
+        return self.covariances(self.precisions_cholesky(factor))
 
     def precisions_cholesky(self, factor: Array) -> Array:
         """Return scikit-learn's ``precisions_cholesky_``: U with precision U U' (upper triangular)."""
@@ -103,7 +110,7 @@ class CovarianceType(Protocol):
     # Of each component
 
     def spread(self, factor: Array, n_components: int, n_features: int) -> Array:
-        """Return a factor for each component (n_components, n_features, n_features or 1), newly allocated."""
+        """Return a factor for each component (n_components, n_features, n_scales), newly allocated."""
 
     def roots(self, factor: Array, n_components: int, n_features: int) -> Array:
         """Return matrices F with S = F F' (n_components, n_features, n_features)."""
@@ -180,7 +187,7 @@ class CovarianceType(Protocol):
         """Return tr(S^-1 s2) of each component (n_components,)."""
 
     def kernel_moments(self, s2: Array) -> Array:
-        """Return a copy of moments in the shape of the kernels' form."""
+        """Return a copy of moments in the kernels' shape (n_components, n_features, n_moments)."""
 
     def public_moments(self, s2: Array) -> Array:
         """Return as ``Statistics.s2`` what a kernel has summed: it leaves out what symmetry gives."""
@@ -188,13 +195,13 @@ class CovarianceType(Protocol):
     # Inside the kernels
 
     def expand(self, factor: Array, n_components: int, n_features: int) -> Array:
-        """Return the kernels' form (n_components, n_features, n_features or 1), newly allocated."""
+        """Return the kernels' form (n_components, n_features, n_scales), newly allocated."""
 
     def collapse(self, scale: Array) -> Array:
         """Return the factor whose `expand` is ``scale``."""
 
     def scatter(self, scale: Array) -> Array:
-        """Return the covariances or variances, shaped like the kernels' form."""
+        """Return the covariances or variances of the kernels' form, in the shape of `kernel_moments`."""
 
     def log_det(self, scale: Array) -> Array:
         """Return log det S of each component, from the kernels' form."""
@@ -220,7 +227,9 @@ class CovarianceType(Protocol):
 
     def empty_form(self, n_components: int, n_features: int) -> Any:
         """Return zeros in the kernels' form."""
-        return self.form(*self.empty_batch(n_components, n_features)[2:])
+        factor = self.from_variances(np.ones((n_components, n_features)))
+        scale = np.zeros_like(self.expand(factor, n_components, n_features))
+        return self.form(np.zeros(n_components), np.zeros((n_components, n_features)), scale)
 
 
 def log_normal(z: Array, scales: Array) -> Array:

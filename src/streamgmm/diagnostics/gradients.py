@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from streamgmm import parameterizations, sweep
-from streamgmm.fit.lbfgs import units_of
+from streamgmm.fit.units import units_of
 from streamgmm.mixture import Mixture
 from streamgmm.parameterizations import Parameterization
 from streamgmm.statistics import Array

@@ -93,6 +93,8 @@ class ReadingMixin(DensityMixin, BaseEstimator):
     def to_sklearn(self) -> SklearnGaussianMixture:
         """Return scikit-learn's estimator with the same fitted parameters, which needs no streamgmm.
 
+        It is "full" where scikit-learn does not have the covariance type.
+
         Examples
         --------
         >>> import numpy as np
@@ -103,6 +105,8 @@ class ReadingMixin(DensityMixin, BaseEstimator):
         True
         """
         mixture = self.to_mixture()
+        if not mixture.kind.in_sklearn:
+            mixture = Mixture(mixture.weights, mixture.means, mixture.covariance_matrices())
         names = SklearnGaussianMixture().get_params()
         params = {name: value for name, value in self.get_params(deep=False).items() if name in names}
         params |= {"n_components": mixture.n_components, "covariance_type": mixture.covariance_type}
@@ -161,13 +165,13 @@ def require_same(values: dict[str, tuple[Any, Any]], remedy: str) -> None:
 
 def attributes_of(mixture: Mixture, dtype: Any = np.float64) -> dict[str, Array]:
     """Return scikit-learn's fitted parameters of a mixture."""
-    root = mixture.kind.precisions_cholesky(mixture.factor)
+    kind = mixture.kind
     attributes = {
         "weights_": mixture.weights,
         "means_": mixture.means,
         "covariances_": mixture.covariances,
-        "precisions_": mixture.kind.covariances(root),
-        "precisions_cholesky_": root,
+        "precisions_": kind.precisions(mixture.factor),
+        "precisions_cholesky_": kind.precisions_cholesky(mixture.factor),
     }
     return {name: np.array(value, dtype=dtype) for name, value in attributes.items()}
 

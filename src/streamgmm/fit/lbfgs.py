@@ -12,10 +12,10 @@ from streamgmm import parameterizations
 from streamgmm.mixture import Mixture
 from streamgmm.parameterizations import Parameterization
 from streamgmm.statistics import Array
-from streamgmm.sweep import e_step
 
 from .batch import BatchResult
 from .rows import RowsChangedError, rows_of
+from .units import units_of
 
 __all__ = ["fit_lbfgs", "log_likelihood_of"]
 
@@ -167,14 +167,6 @@ def fit_lbfgs(
         # With new units and no memory of old gradients, a search may go on where the last one ended.
         if converged or n_iter >= max_iter or climb.best.value - before.value <= tol * scale:
             return BatchResult(climb.best.mixture, converged, n_iter, lower_bounds)
-
-
-def units_of(parameterization: Parameterization, mixture: Mixture, X: Any, otherwise: Any) -> Array:
-    """Return 1 / sqrt(mean squared gradient of a row) for each entry of theta, or otherwise where it is 0."""
-    rows = (e_step(mixture, row[np.newaxis], n_threads=1) for row in X)
-    root = np.sqrt(np.mean([np.square(parameterization.gradient(row, mixture)) for row in rows], axis=0))
-    usable = np.isfinite(root) & (root > 0)
-    return np.where(usable, 1.0 / np.where(usable, root, 1.0), otherwise)
 
 
 class _Point(NamedTuple):

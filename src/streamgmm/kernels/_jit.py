@@ -77,34 +77,44 @@ def loop(function: F) -> F:
     return _compiled(function, fastmath=_EXACT, _nrt=True)
 
 
-def generic(name: str, *, fast: bool = False, inline: bool = False, nrt: bool = False) -> Callable[[F], Any]:
+def generic(
+    name: str, *, fast: bool = False, inline: bool = False, nrt: bool = False, optional: bool = False
+) -> Callable[[F], Any]:
     """Make a function whose body is chosen by the type of the record that it gets as argument ``name``.
 
     The choice is made while a caller is compiled and costs nothing then. ``function.of(Record)`` registers
-    the body for a type of records, a plain function with the same arguments; ``function.types()`` are those
-    that have one; the decorated function is the contract, and what happens for types that have none.
-    ``fast`` and ``inline`` are what `kernel` and `inlined` stand for; with ``nrt`` bodies may make arrays.
+    the body for a type of records, a function with the same arguments, plain or, where others call it too,
+    compiled; ``function.body(Record)`` is what was registered, for another type that does the same;
+    ``function.types()`` are those that have one. The decorated function is the contract; an ``optional`` one
+    is what happens for types that have none, else that is an error. ``fast`` and ``inline`` are what `kernel`
+    and `inlined` stand for; with ``nrt`` bodies may make arrays.
     """
 
     def decorate(contract: F) -> Any:
         position = contract.__code__.co_varnames.index(name)
         bodies: dict[type, Any] = {}
+        default = contract if optional else None
 
         @wraps(contract)
         def call(*arguments: Any) -> Any:
-            return bodies.get(type(arguments[position]), contract)(*arguments)
+            kind = type(arguments[position])
+            body = bodies.get(kind, default)
+            if body is None:
+                raise NotImplementedError(f"{contract.__name__} has no body for {kind.__name__}")
+            return body(*arguments)
 
         def of(record: type) -> Callable[[F], Any]:
             def register(body: F) -> Any:
-                bodies[record] = body
+                bodies[record] = getattr(body, "py_func", body)
                 return call
 
             return register
 
         def choose(*arguments: Any) -> Any:
-            return bodies.get(arguments[position].instance_class, contract)
+            return bodies.get(arguments[position].instance_class, default)
 
         call.of = of  # type: ignore[attr-defined]
+        call.body = bodies.__getitem__  # type: ignore[attr-defined]
         call.types = lambda: tuple(bodies)  # type: ignore[attr-defined]
         options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": nrt}
         options |= {"fastmath": _FAST if fast else _EXACT, "forceinline": inline}

@@ -2,7 +2,7 @@
 
 A family has a record of its own for the parameters, with the fields ``offset`` (n_components,), the constants
 of the log joint densities, ``means`` (n_components, n_features) and ``scale`` (n_components, n_features,
-n_moments), its form of the covariances. The record's type chooses the functions. A rule that needs more
+n_scales), its form of the covariances. The record's type chooses the functions. A rule that needs more
 of a family declares more functions of this kind (`kernels.rule` and the rules' own files).
 """
 

@@ -27,6 +27,6 @@ def update(batch, step, model, memory, scratch, tools, options):
     """
 
 
-@generic("memory", inline=True)
+@generic("memory", inline=True, optional=True)
 def control(X, begin, end, weights, batch, model, memory, scratch):
     """Change a mini-batch's statistics before the update; the only place where a rule may look at rows."""

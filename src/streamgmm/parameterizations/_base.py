@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from streamgmm import covariance
 from streamgmm.covariance import CovarianceType
 from streamgmm.kernels._jit import address
 from streamgmm.kernels.theta import (
@@ -65,16 +66,19 @@ class Parameterization(ABC):
     Attributes
     ----------
     name : str
-    covariance_types : tuple of str
-        The covariance types that it fits.
     is_stable : bool
         Whether any finite vector is a valid mixture: no step can leave the positive definite matrices.
     """
 
     name: ClassVar[str]
-    covariance_types: ClassVar[tuple[str, ...]] = ("full", "tied", "diag", "spherical")
     is_stable: ClassVar[bool] = False
     _parts: ClassVar[tuple[Parts, ...]]
+
+    @property
+    def covariance_types(self) -> tuple[str, ...]:
+        """The covariance types that it fits: those of the families that it has parts for."""
+        forms = [parts.form for parts in self._parts]
+        return tuple(name for name in covariance.names() if covariance.get(name).form in forms)
 
     def diagonal_floor(self, floor: float) -> float:
         """Return the least diagonal entry of theta's matrices that keeps standard deviations over a floor.

@@ -123,6 +123,5 @@ class LogCovariance(Parameterization):
     """
 
     name = "log-covariance"
-    covariance_types = ("full", "tied")
     is_stable = True
     _parts = (Parts(TriangularForm, _pack, _direction_triangular, _retract_triangular),)

@@ -40,7 +40,6 @@ class LogVariance(Parameterization):
     """
 
     name = "log-variance"
-    covariance_types = ("diag", "spherical")
     is_stable = True
     _parts = (
         Parts(

@@ -86,7 +86,7 @@ def _project_diagonal(place, theta, scratch, j):
 
 def precisions(mixture: Mixture) -> Array:
     """Return the inverse covariances, in the shape of the covariance type."""
-    return mixture.kind.covariances(mixture.kind.precisions_cholesky(mixture.factor))
+    return mixture.kind.precisions(mixture.factor)
 
 
 class Precision(Parameterization):

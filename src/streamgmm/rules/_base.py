@@ -65,8 +65,8 @@ class Rule(ABC):
     Attributes
     ----------
     name : str
-    covariance_types : tuple of str
-        The covariance types that the rule fits.
+    needs : tuple of functions
+        What the rule's compiled update asks of a family of covariances (`kernels.family`, or its own).
     row_by_row : bool
         Whether the rule learns one row at a time, whatever the size of a mini-batch.
     cold_start : bool
@@ -81,12 +81,21 @@ class Rule(ABC):
     """
 
     name: ClassVar[str]
-    covariance_types: ClassVar[tuple[str, ...]] = covariance.names()
+    needs: ClassVar[tuple[Any, ...]] = ()
     row_by_row: ClassVar[bool] = False
     cold_start: ClassVar[bool] = False
     makes_passes: ClassVar[bool] = False
     takes_prior: ClassVar[bool] = True
     looks_at_rows: ClassVar[bool] = False
+
+    @property
+    def covariance_types(self) -> tuple[str, ...]:
+        """The covariance types that the rule fits: those whose family gives it all that it needs."""
+        return tuple(
+            name
+            for name in covariance.names()
+            if all(covariance.get(name).form in function.types() for function in self.needs)
+        )
 
     @abstractmethod
     def _memory(self, mixture: Mixture, n_rows: float, statistics: Statistics | None) -> Any:

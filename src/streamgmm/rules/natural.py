@@ -325,6 +325,7 @@ class NaturalGradient(Rule):
     """
 
     name = "natural-gradient"
+    needs = (move, is_rank_one, regularize)
 
     def __init__(self, schedule: Schedule | None = None) -> None:
         self.schedule = PowerDecay() if schedule is None else require_schedule("schedule", schedule)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from streamgmm.covariance import CovarianceType
-from streamgmm.kernels._jit import generic
+from streamgmm.kernels._jit import generic, spliced
 from streamgmm.kernels.family import refit, refit_jointly
 from streamgmm.kernels.m_step import COUNTERS, Moments, Room, blend_weights, fate
 from streamgmm.kernels.records import LEARNED, JointOptions, Options, record
@@ -34,6 +34,7 @@ def _jointly(share, batch, model, memory, scratch, options):
     refit_jointly(share, batch, model, memory, scratch, options)
 
 
+@spliced
 def blend_and_refit(batch, step, model, memory, scratch, tools, options):
     """Blend a mini-batch into the running moments, and refit the mixture to those."""
     outcome = fate(batch)
@@ -68,6 +69,7 @@ class OnlineEM(Rule):
     """
 
     name = "online-em"
+    needs: ClassVar[tuple[Any, ...]] = (refit, refit_jointly)
 
     def __init__(self, schedule: Schedule | None = None) -> None:
         self.schedule = PowerDecay() if schedule is None else require_schedule("schedule", schedule)
@@ -88,7 +90,8 @@ class OnlineEM(Rule):
 
     def scratch(self, model: Any, kind: CovarianceType) -> Any:
         """Return room for weights and a pooled matrix."""
-        return Room(np.empty(len(model.scale)), np.empty_like(model.scale[:1]))
+        n_components, n_features = model.means.shape
+        return Room(np.empty(n_components), kind.empty_batch(1, n_features).s2)
 
     def _carried(self, memory: Any, fresh: Any, descent: Descent) -> Any:
         return fresh._replace(

@@ -154,6 +154,7 @@ class SEMVR(OnlineEM):
     """
 
     name = "sem-vr"
+    needs = (*OnlineEM.needs, recenter, is_definite)
     makes_passes = True
     looks_at_rows = True
 
@@ -164,15 +165,16 @@ class SEMVR(OnlineEM):
         moments = super()._memory(mixture, n_rows, statistics)
         form = mixture.kernel_form()
         nowhere = type(form)(*map(np.zeros_like, form))
-        total = Sums(np.zeros_like(form.offset), np.zeros_like(form.means), np.zeros_like(form.scale))
+        total = Sums(*mixture.kind.empty_batch(*form.means.shape)[2:])
         counters = record(COUNTERS, window=moments.counters.window)
         _, weights, means, covariances = moments
         return AnchoredMoments(counters, weights, means, covariances, nowhere, total)
 
     def scratch(self, model: Any, kind: CovarianceType) -> AnchoredRoom:
         """Return room for the rows' statistics under the anchor, too."""
-        own = Batch(0.0, 0.0, *(np.zeros_like(array) for array in model))
-        row, factor = np.zeros(model.means.shape[1]), np.zeros((2, *model.scale.shape[1:]))
+        n_components, n_features = model.means.shape
+        own = kind.empty_batch(n_components, n_features)
+        row, factor = np.zeros(n_features), kind.empty_batch(2, n_features).s2
         room = super().scratch(model, kind)
         return AnchoredRoom(room.weights, room.pooled, own, row, factor)
 

@@ -13,6 +13,7 @@ from .density import DiagonalForm
 class Diagonal(CovarianceType):
     """Variances; the type says whether features share one."""
 
+    in_sklearn = True
     form = DiagonalForm
     requirement = "positive"
 

@@ -14,6 +14,7 @@ from .roots import cholesky, inverse_transposed, join, lower_root, solve_lower, 
 class Triangular(CovarianceType):
     """Covariance matrices; the type says whether components share one."""
 
+    in_sklearn = True
     form = TriangularForm
     requirement = "symmetric, positive-definite"
 

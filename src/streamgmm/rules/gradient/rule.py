@@ -255,6 +255,11 @@ class GradientAscent(Rule):
         """Return the rates, in proportion to the fraction of a mini-batch."""
         return fraction * self.learning_rate.steps(t, start=start, batch_size=batch_size)
 
+    @property
+    def covariance_types(self) -> tuple[str, ...]:
+        """The covariance types that the parameterization fits."""
+        return parameterizations.get(self.parameterization).covariance_types
+
     def require_fit(self, kind: CovarianceType) -> None:
         """Raise ValueError if the parameterization does not fit a covariance type."""
         parameterizations.get(self.parameterization).require_fit(kind)
