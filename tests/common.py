@@ -58,7 +58,9 @@ def assert_valid(mixture, X=None):
     assert not np.isnan(mixture.log_weights).any()
     assert abs(mixture.weights.sum() - 1.0) < 1e-9
     assert mixture.kind.fault(mixture.factor) is None
-    for array in mixture.kernel_form():
+    form = mixture.kernel_form()
+    assert not np.isnan(form.offset).any()  # minus infinity where a weight is zero
+    for array in (form.means, form.scale):
         assert np.isfinite(array).all()
     for rows in (mixture.means, X):
         if rows is not None:

@@ -24,6 +24,7 @@ from streamgmm.kernels.family import (
     log_joint,
     recenter,
     refit,
+    refit_jointly,
     row_statistics,
     total_scatter,
     write_offset,
@@ -262,7 +263,8 @@ class WideForm(NamedTuple):
     scale: Any
 
 
-FAMILY = [log_joint, accumulate, row_statistics, write_offset, total_scatter, refit, recenter, is_definite]
+FAMILY = [log_joint, accumulate, row_statistics, write_offset, total_scatter, refit, refit_jointly]
+FAMILY += [recenter, is_definite]
 for function in FAMILY:
     function.of(WideForm)(function.body(DiagonalForm))
 

@@ -26,7 +26,7 @@ from common import (
 from streamgmm import Mixture, covariance, datasets, e_step, parameterizations, priors, rules
 from streamgmm.fit.batch import fit_em
 from streamgmm.fit.stream import Info, Learner
-from streamgmm.kernels.family import refit
+from streamgmm.kernels.family import refit, refit_jointly
 from streamgmm.kernels.records import flattened
 from streamgmm.rules.schedules import Constant, HalfLife, PowerDecay
 from streamgmm.sweep import CHUNK
@@ -929,7 +929,8 @@ def test_rules_fit_the_families_that_give_them_what_they_need(monkeypatch):
     monkeypatch.setitem(covariance._TYPES, "other", Other())
     fits = {name for name in RULES if "other" in rules.get(name).covariance_types}
     assert not fits & {"em", "online-em", "sem-vr", "natural-gradient", "gradient"}
-    refit.of(Form)(lambda share, batch, model, memory, scratch, options: None)
+    for function in (refit, refit_jointly):
+        function.of(Form)(lambda share, batch, model, memory, scratch, options: None)
     more = {name for name in RULES if "other" in rules.get(name).covariance_types} - fits
     assert {"em", "online-em"} <= more
     assert not more & {"sem-vr", "natural-gradient", "gradient"}
