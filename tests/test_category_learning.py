@@ -555,3 +555,15 @@ def test_a_cue_that_never_varies_adds_nothing():
     z = (X[:2000, 0] - X[:, 0].mean()) / X[:, 0].std()
     slope = np.polyfit(z, combined[:2000], 1)[0]
     np.testing.assert_allclose(combined[:2000] - combined[:2000].mean(), slope * (z - z.mean()), atol=1e-9)
+
+
+def test_pruning_takes_no_schedule_back():
+    """It started them anew: after 20 000 tokens the rate was that of the last pruning, 40 times too large."""
+    three = Mixture([0.3, 0.3, 0.4], [[-1, -1], [1, -1], [0, 1]], [0.04, 0.04, 0.04], "spherical")
+    X, _ = three.sample(20_000, random_state=0)
+    learner = OnlineMixtureEstimation(rate=PowerDecay(0.75), rate_weight=0.005, random_state=0).learn(X)
+    assert learner.n_pruned_ > 10
+    state = learner._learner.state
+    assert state.t == 20_000
+    assert state.memory.counters.count == 20_000 - learner.n_refused_
+    assert len(state.memory.weights) == learner.n_categories - learner.n_pruned_

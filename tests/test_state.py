@@ -489,3 +489,20 @@ def test_natural_gradient_follows_a_collinear_stream_that_changes():
     np.testing.assert_allclose(model.means_[0, 0], 330_000, atol=15_000)
     np.testing.assert_allclose(np.sqrt(model.covariances_[0, 3, 3]), 30.0, rtol=0.25)
     np.testing.assert_allclose(np.sqrt(model.covariances_[0, 0, 0]), 3e4, rtol=0.25)
+
+
+@pytest.mark.parametrize("make", [rules.OnlineEM, rules.NaturalGradient, rules.SEMVR])
+def test_a_mini_batch_without_weight_at_a_gain_of_one_changes_nothing(make):
+    """Zero times the logarithm of zero is a warning in NumPy, which is an error in these tests."""
+    assert make(Constant(1.0)).steps(
+        np.zeros(3), np.array([1.0, 0.0, 0.5]), start=0.0, batch_size=8
+    ).tolist() == [
+        1.0,
+        0.0,
+        1.0,
+    ]
+    _, mixture, X = start("full")
+    one = learner_of(make(Constant(1.0)), mixture, n_rows=10.0, batch_size=20, floor=0.1)
+    after, info = one.learn(X[:60], np.repeat([1.0, 0.0], [40, 20]))
+    assert info.accepted.tolist() == [True, True, False]
+    assert after.mixture == one.learn(X[:40], NO_WEIGHTS)[0].mixture
