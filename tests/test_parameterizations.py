@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -19,6 +20,9 @@ TRIANGLES = ("full", "tied")
 every_case = pytest.mark.parametrize(("name", "kind"), CASES)
 
 
+MOST_FEATURES = 4 if numba.config.DISABLE_JIT else 8  # an index past an array's end shows at any size
+
+
 def case(kind, n_components, n_features, seed):
     """Return a mixture, and rows from another one, so that the gradient is not near zero."""
     rng = np.random.default_rng(seed)
@@ -29,7 +33,7 @@ def case(kind, n_components, n_features, seed):
 
 @every_case
 @settings(max_examples=8)  # each costs 16 log-likelihoods for each entry of theta
-@given(st.integers(1, 5), st.integers(1, 8), st.integers(0, 2**32 - 1))
+@given(st.integers(1, 5), st.integers(1, MOST_FEATURES), st.integers(0, 2**32 - 1))
 def test_gradient_is_that_of_central_differences(name, kind, n_components, n_features, seed):
     mixture, X, rng = case(kind, n_components, n_features, seed)
     w = rng.uniform(0.0, 2.0, len(X))
