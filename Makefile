@@ -6,6 +6,7 @@ KERNELS := $(shell find src/streamgmm/_compat src/streamgmm/kernels src/streamgm
 # What is run again with other versions: what touches other libraries most. test_cli.py goes through all rules.
 PART := $(patsubst %,tests/test_%.py,cli cli_plot compat persistence sources) \
   tests/test_batch.py::test_each_iteration_is_the_same
+SMALL_PART := $(filter-out tests/test_cli.py,$(PART))
 
 .PHONY: demo test format lint types imports unit uncompiled lowest other-python other-python-at bench docs clean
 
@@ -38,16 +39,16 @@ uncompiled: .venv/dev
 
 # A part of the tests with the lowest versions that pyproject.toml allows, and one with another Python.
 lowest: .venv-lowest/numba
-	$(call part,.venv-lowest)
+	$(call part,.venv-lowest,$(PART))
 
 other-python:
 	@other=$$(.ci/other-python $(PYTHON)); if [ -n "$$other" ]; then $(MAKE) other-python-at OTHER=$$other; \
 	  else echo "no other Python from 3.11 on was found: nothing was run with one"; fi
 
 other-python-at: .venv-other/numba
-	$(call part,.venv-other)
+	$(call part,.venv-other,$(SMALL_PART))
 
-part = NUMBA_CACHE_DIR=$(CURDIR)/$1/numba $1/bin/python -m pytest -n auto -q $(PART)
+part = NUMBA_CACHE_DIR=$(CURDIR)/$1/numba $1/bin/python -m pytest -n auto -q $2
 
 bench: .venv/dev .venv/kernels
 	$(BIN)/python benchmarks/compare.py
