@@ -10,6 +10,7 @@ from ._jit import exact_kernel, inlined
 
 # A pivot below this part of its diagonal entry is rounding.
 _ROUNDING = 1e-15
+_CLEAR = 10.0  # times the least: from there on a matrix counts as definite
 LEAST, _MOST = 1e-200, 1e200
 
 
@@ -45,7 +46,7 @@ def finish_row(k, a, diagonal, floor, scale):
         pivot -= explained if possible else 0.0
     least = least_pivot(diagonal, floor)
     scale[k, a, a] = 1.0 / (pivot if pivot > least else least)
-    return whole and least < pivot < _MOST
+    return whole and _CLEAR * least < pivot < _MOST
 
 
 @inlined
@@ -91,7 +92,7 @@ def factor_inverse(scratch, j, k, scale):
         scratch[j + 1, 0, a] = scratch[j, a, a]
     for a in range(n_features - 1, -1, -1):
         pivot = scratch[j, a, a]
-        if not least_pivot(scratch[j + 1, 0, a], 0.0) < pivot < _MOST:
+        if not _CLEAR * least_pivot(scratch[j + 1, 0, a], 0.0) < pivot < _MOST:
             return False
         scale[k, a, a] = pivot
         for b in range(a):

@@ -51,7 +51,7 @@ class Geodesic(NamedTuple):
     debt: Any
 
 
-@generic("model")
+@generic("model", inline=True)
 def move(step, rank_one, is_due, batch, model, memory, scratch, options):
     """Move means and covariances along the geodesic of the rows, then of the pseudo-rows if these are due.
 
