@@ -97,6 +97,7 @@ def _clear(batch):
 def stream(X, weights, batch_size, steps, model, memory, scratch, tools, options, moments, info):
     """Learn from rows in mini-batches: statistics at the old parameters, then one update, again and again.
 
+    There are as many mini-batches as ``steps`` (n_batches,); after the last row comes the first again.
     Parameters and memory are changed in place, ``moments`` is overwritten, and what became of each mini-batch
     is written to ``info`` (n_batches,), an array of `INFO`.  # OUT
     A rule that stops leaves the mini-batches that follow alone.
@@ -112,15 +113,16 @@ def stream(X, weights, batch_size, steps, model, memory, scratch, tools, options
     log_prob = np.empty(block)
     row = np.empty(n_features)
     nk, s1, s2 = moments.nk, moments.s1, moments.s2
+    end = 0
     for i in range(steps.size):
-        begin = i * batch_size
+        begin = end if end < n_samples else 0
         end = min(n_samples, begin + batch_size)
         weight = 0.0
         log_likelihood = 0.0
         if batch_size == 1:
             for a in range(n_features):
-                row[a] = X[i, a]
-            weight = 1.0 if weights.size == 0 else weights[i]
+                row[a] = X[begin, a]
+            weight = 1.0 if weights.size == 0 else weights[begin]
             if weight > 0.0:
                 log_likelihood = row_statistics(row, weight, model, work, moments)
         else:

@@ -50,6 +50,9 @@ class Diagonal(CovarianceType):
     def allows(self, precisions: Array) -> bool:
         return bool((precisions > 0).all())
 
+    def from_matrix(self, covariance: Array, n_components: int) -> Array:
+        return self.from_variances(np.repeat(np.diag(covariance)[np.newaxis], n_components, axis=0))
+
     def random_factor(
         self, rng: np.random.Generator, n_components: int, n_features: int, low: float, high: float
     ) -> Array:

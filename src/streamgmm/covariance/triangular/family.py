@@ -59,6 +59,10 @@ class Triangular(CovarianceType):
         mean = variances.mean(axis=0) if self.is_shared else variances
         return np.sqrt(mean)[..., np.newaxis] * np.eye(variances.shape[-1])
 
+    def from_matrix(self, covariance: Array, n_components: int) -> Array:
+        factor = cholesky(covariance, "covariance")
+        return factor if self.is_shared else np.repeat(factor[np.newaxis], n_components, axis=0)
+
     def random_factor(
         self, rng: np.random.Generator, n_components: int, n_features: int, low: float, high: float
     ) -> Array:

@@ -6,6 +6,7 @@ import numpy as np
 
 from streamgmm.statistics import Array
 
+FLOOR = 1e-6  # of a feature's variance
 _LEAST = 1e-280  # variances below would leave nothing of a millionth of them, or of their products
 
 
@@ -29,3 +30,21 @@ def typical(deviations: Array) -> float:
     """Return a scale for constant features: the median of the others' standard deviations, or 1."""
     positive = deviations[deviations > 0]
     return float(np.median(positive)) if len(positive) else 1.0
+
+
+def robust_deviations(X: Array, weights: Array) -> Array:
+    """Return the features' standard deviations, or what the middle half of the rows says if that is less.
+
+    The interquartile range over 1.349, as in Silverman's rule for the width of kernels (1986, equation 3.30):
+    rows that are few and far make the standard deviation as large as they like.
+    """
+    _, _, deviations = feature_moments(X, weights)
+    order = np.argsort(X, axis=0)
+    values = np.take_along_axis(X, order, axis=0)
+    mass = np.cumsum((weights if len(weights) else np.ones(len(X)))[order], axis=0)
+    low, high = (
+        np.take_along_axis(values, np.argmax(mass >= q * mass[-1], axis=0)[np.newaxis], axis=0)[0]
+        for q in (0.25, 0.75)
+    )
+    middle = (high - low) / 1.349
+    return np.where(middle > 0, np.minimum(middle, deviations), deviations)

@@ -1,0 +1,71 @@
+"""EM on rows at hand, in runs of compiled code: what starts, searches and fits to few rows are made of."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from streamgmm import rules
+from streamgmm.kernels import rows as kernels
+from streamgmm.kernels.records import INFO, Options, copied
+from streamgmm.mixture import Mixture
+from streamgmm.statistics import Array
+
+from .convergence import left_to_gain
+
+_EM = rules.EM()
+_RUN = 10  # iterations between two looks at what is left to gain
+
+
+class Climb:
+    """A mixture that EM improves on the same rows, again and again.
+
+    An iteration on few rows costs less than a call from Python: `run` makes many in one call.
+
+    Parameters
+    ----------
+    mixture : Mixture
+    X : ndarray of shape (n_samples, n_features)
+        As the kernels take them, see `streamgmm.sweep.kernel_rows`.
+    weights : ndarray of shape (n_samples,) or (0,)
+        Empty for ones.
+    options : Options
+    """
+
+    def __init__(self, mixture: Mixture, X: Array, weights: Array, options: Options) -> None:
+        self.X, self.weights, self.kind = X, weights, mixture.kind
+        self.total = float(weights.sum()) if len(weights) else float(len(X))
+        self.model = copied(mixture.kernel_form())
+        self.memory = _EM.init(mixture, n_rows=self.total, options=options).memory
+        self.scratch = _EM.scratch(self.model, self.kind)
+        self.moments = self.kind.empty_batch(*self.model.means.shape)
+        self.options = _EM.compiled_options(options)
+        self.bounds: list[float] = []
+
+    def run(self, n_iter: int) -> float:
+        """Make so many iterations; return the mean log-likelihood of a row before the last."""
+        info = np.zeros(n_iter, dtype=INFO)
+        kernels.stream(
+            *(self.X, self.weights, len(self.X), np.ones(n_iter), self.model, self.memory, self.scratch),
+            *(None, self.options, self.moments, info),
+        )
+        self.bounds += (info["log_likelihood"] / self.total).tolist()
+        return self.bounds[-1]
+
+    def finish(self, tol: float, max_iter: int) -> bool:
+        """Iterate until less than ``tol`` nats a row are left to gain; tell whether it came so far."""
+        end = len(self.bounds) + max_iter
+        while len(self.bounds) < end:
+            self.run(min(_RUN, end - len(self.bounds)))
+            if left_to_gain(self.bounds) < tol:
+                return True
+        return False
+
+    @property
+    def mixture(self) -> Mixture:
+        """What the iterations so far have made."""
+        return Mixture.from_kernel_form(self.model, self.kind.name)
+
+    @property
+    def nk(self) -> Array:
+        """The components' effective rows in the last iteration, by weight (n_components,)."""
+        return self.moments.nk

@@ -1,0 +1,48 @@
+"""When to stop: not where a step gains little, but where little is left to gain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def left_to_gain(bounds: Sequence[float]) -> float:
+    """Return how much the log-likelihood will still change if its last steps shrink as they did.
+
+    EM converges linearly in the end: each change is the one before times a constant a below 1, and the rest
+    is the last change times a / (1 - a) (Aitken; Boehning and others, 1994). On a plateau, where changes do
+    not shrink, that is infinite: steps are small there, but it is not the end. One large step before a small
+    one says nothing about a, so that at least the last change counts.
+
+    Parameters
+    ----------
+    bounds : sequence of float
+        Log-likelihoods, of which the last three count.
+
+    Returns
+    -------
+    float
+        Infinite for fewer than three.
+
+    References
+    ----------
+    Boehning, Dietz, Schaub, Schlattmann and Lindsay (1994), The distribution of the likelihood ratio for
+    mixtures of densities from the one-parameter exponential family, Annals of the Institute of Statistical
+    Mathematics 46, 373-388.
+
+    Examples
+    --------
+    >>> from streamgmm.fit.convergence import left_to_gain
+    >>> left_to_gain([-4.0, -3.0, -2.25])
+    2.25
+    >>> left_to_gain([-4.0, -3.9, -3.7])
+    inf
+    """
+    if len(bounds) < 3:
+        return np.inf
+    before, last = abs(bounds[-2] - bounds[-3]), abs(bounds[-1] - bounds[-2])
+    noise = 1e-14 * abs(bounds[-1])
+    if last <= noise:
+        return 0.0
+    return max(last, last * last / (before - last)) if last < before else np.inf
