@@ -94,6 +94,35 @@ def bhattacharyya(shift: Array, first: Array, second: Array) -> Array:
     return np.where(flat, far, 0.125 * squared + 0.5 * between)
 
 
+def merging_losses(weights: Array, means: Array, covariances: Array, first: Any, second: Any) -> Array:
+    """Return bounds of the Kullback-Leibler divergences from a mixture to that with a pair merged, in nats.
+
+    Runnalls (2007), Kullback-Leibler approach to Gaussian mixture reduction, IEEE Transactions on Aerospace
+    and Electronic Systems 43, 989-999, equation 21.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_components,)
+    means : ndarray of shape (n_components, n_features)
+    covariances : ndarray of shape (n_components, n_features, n_features)
+    first, second : ndarray of int, of shape (n_pairs,)
+        The pairs.
+
+    Returns
+    -------
+    ndarray of shape (n_pairs,)
+    """
+    together = weights[first] + weights[second]
+    with np.errstate(invalid="ignore"):
+        share = np.where(together > 0, weights[second] / together, 0.5)[:, np.newaxis, np.newaxis]
+    shift = (means[second] - means[first])[:, :, np.newaxis]
+    between = share * (1 - share) * shift * np.swapaxes(shift, 1, 2)
+    merged = (1 - share) * covariances[first] + share * covariances[second] + between
+    log_dets = np.linalg.slogdet(covariances)[1]
+    apart = weights[first] * log_dets[first] + weights[second] * log_dets[second]
+    return np.asarray(0.5 * (together * np.linalg.slogdet(merged)[1] - apart))
+
+
 def entropy_bounds(log_weights: Array, means: Array, covariances: Array) -> Bounds:
     """Return bounds of -E log p(x), in nats (see `Mixture.entropy_bounds`)."""
     used = np.isfinite(log_weights)

@@ -318,6 +318,65 @@ class Mixture:
             np.delete(log_weights, j), np.delete(means, j, axis=0), factor, self.covariance_type
         )
 
+    def select(self, components: Iterable[int]) -> Mixture:
+        """Return the mixture of some of the components, in the order given.
+
+        Parameters
+        ----------
+        components : iterable of int
+            Not all of weight zero.
+
+        Examples
+        --------
+        >>> from streamgmm import Mixture
+        >>> mixture = Mixture([0.6, 0.3, 0.1], [[0.0], [1.0], [2.0]], [1.0, 2.0, 3.0], "spherical")
+        >>> mixture.select([2, 0]).weights.round(3), mixture.select([2, 0]).covariances
+        (array([0.143, 0.857]), array([3., 1.]))
+        """
+        chosen = algebra.checked_features(components, self.n_components, name="components", what="components")
+        log_weights = self.log_weights[chosen]
+        if not np.isfinite(log_weights.max()):
+            raise ValueError("`components` must have weight, got only components of weight zero")
+        return Mixture.from_factor(
+            log_weights - np.logaddexp.reduce(log_weights),
+            self.means[chosen],
+            self.kind.select(self.factor, chosen),
+            self.covariance_type,
+        )
+
+    def split(self, k: int, pair: Mixture) -> Mixture:
+        """Return the mixture whose component k is replaced by those of another mixture.
+
+        The first comes where k was, the others at the end; together they have its weight. A covariance that
+        all components share stays as it is.
+
+        Parameters
+        ----------
+        k : int
+        pair : Mixture
+            Of the same covariance type and features, with any number of components.
+
+        Examples
+        --------
+        >>> from streamgmm import Mixture
+        >>> mixture = Mixture([0.6, 0.4], [[0.0], [9.0]], [4.0, 1.0], "spherical")
+        >>> parts = mixture.split(0, Mixture([0.5, 0.5], [[-1.0], [1.0]], [3.0, 3.0], "spherical"))
+        >>> parts.weights, parts.means.ravel(), parts.covariances
+        (array([0.3, 0.4, 0.3]), array([-1.,  9.,  1.]), array([3., 1., 3.]))
+        """
+        [k] = algebra.checked_features(k, self.n_components, name="k", what="components")
+        if (pair.covariance_type, pair.n_features) != (self.covariance_type, self.n_features):
+            raise ValueError(
+                f"`pair` must be a mixture of {self.n_features} features and `covariance_type` "
+                f"{self.covariance_type!r}, got {pair.n_features} and {pair.covariance_type!r}"
+            )
+        added = self.log_weights[k] + pair.log_weights
+        log_weights = np.concatenate([self.log_weights, added[1:]])
+        means = np.concatenate([self.means, pair.means[1:]])
+        log_weights[k], means[k] = added[0], pair.means[0]
+        factor = self.kind.split(self.factor, k, pair.factor)
+        return Mixture.from_factor(log_weights, means, factor, self.covariance_type)
+
     def entropy_bounds(self) -> algebra.Bounds:
         """Return (lower, upper) bounds of the entropy -E log p(x), in nats; neither draws a sample.
 

@@ -162,6 +162,12 @@ class CovarianceType(Protocol):
         merged[i] = self._sum(roots, np.sqrt(share[0] * share[1]) * shift)
         return np.delete(merged, j, axis=0)
 
+    def split(self, factor: Array, k: int, parts: Array) -> Array:
+        """Return the factor with the first of some parts in component k's place, the others at the end."""
+        split = np.concatenate([factor, parts[1:]])
+        split[k] = parts[0]
+        return split
+
     def _sum(self, roots: list[Array], shift: Array) -> Array:
         """Return the factor of the sum of covariances with these factors, and of shift shift'."""
 

@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from streamgmm import covariance
 from streamgmm._compat.sklearn import Interval, StrOptions
 from streamgmm.fit.rows import Rows, rows_of
-from streamgmm.fit.start import METHODS, Given, check_given
+from streamgmm.fit.start import BEST, METHODS, Given, check_given
 from streamgmm.mixture import Mixture
 from streamgmm.priors import ConjugatePrior
 from streamgmm.statistics import Array
@@ -110,8 +110,8 @@ class ReadingMixin(DensityMixin, BaseEstimator):
         names = SklearnGaussianMixture().get_params()
         params = {name: value for name, value in self.get_params(deep=False).items() if name in names}
         params |= {"n_components": mixture.n_components, "covariance_type": mixture.covariance_type}
-        if params.get("reg_covar", 0.0) is None:
-            del params["reg_covar"]
+        ours = {"reg_covar": None, "tol": None, "max_iter": None, "init_params": BEST}
+        params = {n: value for n, value in params.items() if not (n in ours and value == ours[n])}
         model = SklearnGaussianMixture(**params)
         for name, value in attributes_of(mixture).items():
             setattr(model, name, value)

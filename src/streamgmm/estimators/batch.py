@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import operator
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from itertools import repeat
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from streamgmm import covariance, priors
+from streamgmm import covariance
 from streamgmm._compat.sklearn import Interval, StrOptions, fit_context
 from streamgmm.covariance import CovarianceType
 from streamgmm.fit.batch import BatchResult
-from streamgmm.fit.rows import SAMPLE, WHOLE, ArrayRows, Rows, rows_of
-from streamgmm.fit.solvers import SOLVERS, solver_of, weak_prior_of
-from streamgmm.fit.start import best_start, start_mixture
+from streamgmm.fit.problem import Problem
+from streamgmm.fit.rows import SAMPLE, ArrayRows, Rows, rows_of
+from streamgmm.fit.solvers import DRAWS, SOLVERS, solver_of
+from streamgmm.fit.start import BEST, METHODS, Given, start_mixture
 from streamgmm.mixture import Mixture
 from streamgmm.priors import ConjugatePrior
 from streamgmm.statistics import Array
@@ -41,6 +40,20 @@ _NOT_CONVERGED = (
     "Best performing initialization did not converge. Try different init parameters, or increase max_iter, "
     "tol, or check for degenerate data."
 )
+
+
+class _Values(NamedTuple):
+    """What may be left open."""
+
+    tol: float
+    reg_covar: float | None
+    max_iter: int
+    init_params: str
+    solver: str
+
+
+_OURS = _Values(1e-5, None, 1000, BEST, "auto")
+_SKLEARNS = _Values(1e-3, 1e-6, 100, "kmeans", "em")
 
 
 @dataclass(eq=False, repr=False)
@@ -120,11 +133,11 @@ class GaussianMixture(ReadingMixin):
     n_components: int = 1
     _: KW_ONLY
     covariance_type: str = "full"
-    tol: float = 1e-3
-    reg_covar: float = 1e-6
-    max_iter: int = 100
+    tol: float | None = None
+    reg_covar: float | None = None
+    max_iter: int | None = None
     n_init: int = 1
-    init_params: str = "kmeans"
+    init_params: str = BEST
     weights_init: Any = None
     means_init: Any = None
     precisions_init: Any = None
@@ -132,19 +145,22 @@ class GaussianMixture(ReadingMixin):
     warm_start: bool = False
     verbose: int = 0
     verbose_interval: int = 10
-    solver: str = "em"
+    solver: str = "auto"
+    search: bool = False
     prior: str | ConjugatePrior | None = None
     n_threads: int | None = None
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **CONSTRAINTS,
-        "tol": [Interval(Real, 0.0, None, closed="left")],
-        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
-        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "tol": [Interval(Real, 0.0, None, closed="left"), None],
+        "reg_covar": [Interval(Real, 0.0, None, closed="left"), None],
+        "max_iter": [Interval(Integral, 0, None, closed="left"), None],
+        "init_params": [StrOptions({BEST, *METHODS})],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
         "solver": [StrOptions(set(SOLVERS))],
+        "search": ["boolean"],
     }
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -188,7 +204,7 @@ class GaussianMixture(ReadingMixin):
             best = max(results, key=_last)
             self._take_columns(rows)
             self._write(best, rows.dtype)
-            if not best.converged and self.max_iter > 0:
+            if not best.converged and self.max_iter != 0:
                 warnings.warn(_NOT_CONVERGED, ConvergenceWarning, stacklevel=3)
         return self
 
@@ -303,47 +319,79 @@ class GaussianMixture(ReadingMixin):
     def _results(self, rows: Rows) -> Iterator[BatchResult]:
         """Yield the fits from all starts: side by side if there are few rows, else one after the other."""
         given = self._given(rows.n_features)
-        prior = self.prior
-        if isinstance(prior, str):
-            prior = weak_prior_of(rows, self.n_components, n_threads=self.n_threads)
-        kind = covariance.get(self.covariance_type)
-        options = priors.options(kind, self.n_components, rows.n_features, self.reg_covar, prior)
-        settings: dict[str, Any] = {"options": options, "tol": self.tol, "max_iter": self.max_iter}
+        values = self._values(given)
+        problem = Problem(
+            rows,
+            self.covariance_type,
+            reg_covar=values.reg_covar,
+            prior=self.prior,
+            n_threads=self.n_threads,
+        )
         random_state = check_random_state(self.random_state)
-        starts, solvers = [], []
-        if self.warm_start and hasattr(self, "converged_"):
-            starts.append(self._start_again(rows.n_features))
-            solvers.append(self._solver(random_state, lower_bound=self.lower_bound_, **settings))
-        else:
-            how = {"init_params": self.init_params, "random_state": random_state, "given": given}
-            shape = self.n_components, self.covariance_type
-            find = partial(start_mixture, *rows.sample, *shape, options=options, **how)
-            if rows.n_samples > WHOLE and given.is_nothing and self.max_iter > 0:
-                find = partial(
-                    best_start, find, ArrayRows(*rows.sample), n_threads=self.n_threads, **settings
-                )
-            while len(starts) < self.n_init:
-                starts.append(find())
-                self._require_regular(starts[-1])
-                solvers.append(self._solver(random_state, **settings))
-        workers = min(thread_count(self.n_threads), len(starts))
+        shape = self.n_components, self.covariance_type
+        jobs: list[Callable[..., BatchResult]] = []
+        while len(jobs) < self.n_init and not (jobs and self._goes_on):
+            start, seed, lower_bound = None, 0, -np.inf
+            if self._goes_on:
+                start, lower_bound = self._start_again(rows.n_features), self.lower_bound_
+            elif values.init_params != BEST:
+                X, weights = (rows.X, rows.weights) if isinstance(rows, ArrayRows) else rows.sample
+                how = {"init_params": values.init_params, "random_state": random_state, "given": given}
+                start = start_mixture(X, weights, *shape, options=problem.options(self.n_components), **how)
+                self._require_regular(start)
+            if values.init_params == BEST or values.solver in DRAWS:
+                seed = int(random_state.randint(2**31 - 1))
+            jobs.append(partial(self._fit_one, problem, values, start, seed, lower_bound))
+        workers = min(thread_count(self.n_threads), len(jobs))
         if workers > 1 and rows.n_samples <= CHUNK and not self.verbose:
             with ThreadPoolExecutor(workers) as pool:
-                alone = [partial(solver, n_threads=1) for solver in solvers]
-                yield from pool.map(operator.call, alone, starts, repeat(rows))
+                yield from pool.map(lambda job: job(n_threads=1), jobs)
             return
         reporter = Reporter(self.verbose, self.verbose_interval)
-        for number, (solver, start) in enumerate(zip(solvers, starts, strict=True)):
+        for number, job in enumerate(jobs):
             reporter.begin(number)
-            result = solver(start, rows, n_threads=self.n_threads, callback=reporter.iteration)
-            if self.max_iter > 0:
+            result = job(n_threads=self.n_threads, callback=reporter.iteration)
+            if values.max_iter > 0:
                 reporter.end(_last(result), result.converged)
             yield result
 
-    def _solver(self, random_state: np.random.RandomState, **settings: Any) -> Callable[..., BatchResult]:
-        """Draw a seed where the solver needs one: else scikit-learn's starts would not be the same."""
-        seed = int(random_state.randint(2**31 - 1)) if self.solver in ("sgd", "online-em") else 0
-        return solver_of(self.solver, seed=seed, **settings)
+    def _fit_one(
+        self,
+        problem: Problem,
+        values: _Values,
+        start: Mixture | None,
+        seed: int,
+        lower_bound: float,
+        **how: Any,
+    ) -> BatchResult:
+        """Find a start if there is none, search if that is asked for, and fit to all rows."""
+        random_state = np.random.RandomState(seed)
+        if start is None:
+            start = problem.start(self.n_components, random_state)
+            self._require_regular(start)
+        if self.search and values.max_iter > 0:
+            start = problem.search(start, random_state)
+        solver = solver_of(
+            values.solver,
+            options=problem.options(self.n_components),
+            tol=values.tol,
+            max_iter=values.max_iter,
+            seed=seed,
+            lower_bound=lower_bound,
+        )
+        return solver(start, problem.rows, **how)
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether a fit goes on from the last."""
+        return self.warm_start and hasattr(self, "converged_")
+
+    def _values(self, given: Given) -> _Values:
+        """Return the values of what may be left open: ours, or, with a start of its own, scikit-learn's."""
+        defaults = _OURS if self.init_params == BEST and given.is_nothing else _SKLEARNS
+        values = {name: getattr(self, name) for name in _Values._fields}
+        chosen = {name: value for name, value in values.items() if value not in (None, BEST, "auto")}
+        return defaults._replace(**chosen)
 
     def _require_regular(self, mixture: Mixture) -> None:
         if self.reg_covar == 0 and self.prior is None and mixture.kind.is_singular(mixture.factor):

@@ -8,21 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from streamgmm import parameterizations, priors, rules
+from streamgmm import parameterizations, rules
 from streamgmm.kernels.records import Options
 from streamgmm.mixture import Mixture
-from streamgmm.priors import ConjugatePrior
 from streamgmm.statistics import Array
+from streamgmm.sweep import kernel_rows
 
 from .accelerated import fit_accelerated
 from .batch import BatchResult, Callback, fit_em
+from .climb import Climb
 from .lbfgs import fit_lbfgs
 from .passes import fit_passes
 from .penalty import penalty_of
-from .rows import Rows
-from .start.moments import typical
+from .rows import WHOLE, Rows
 
-SOLVERS = ("em", "accelerated-em", "lbfgs", "sgd", "online-em")
+_SLOW_PASS = 1_000_000  # numbers in all components: less than a millisecond
+SOLVERS = ("auto", "em", "accelerated-em", "lbfgs", "sgd", "online-em")
+DRAWS = ("sgd", "online-em")  # those that shuffle the rows
 # Preconditioned, so that the units of the rows do not matter.
 _RULES = {"sgd": rules.GradientAscent(precondition=True), "online-em": rules.OnlineEM()}
 
@@ -44,12 +46,39 @@ def solver_of(
     settings |= {"options": options, "max_iter": max_iter}
     if name == "em" or max_iter == 0:
         return partial(fit_em, lower_bound=lower_bound, **settings)
+    if name == "auto":
+        return partial(_fit_fast, **settings)
     if name == "accelerated-em":
         penalty = penalty_of(options) if options.flags.has_prior else None
         return partial(fit_accelerated, penalty=penalty, **settings)
     if name == "lbfgs":
         return partial(_climb, **settings)
     return partial(fit_passes, rule=_RULES[name], random_state=np.random.RandomState(seed), **settings)
+
+
+def _fit_fast(
+    start: Mixture,
+    rows: Rows,
+    *,
+    options: Options,
+    tol: float,
+    max_iter: int,
+    n_threads: int | None,
+    callback: Callback | None = None,
+) -> BatchResult:
+    """Run EM in compiled code on few rows, accelerated EM on many, until little is left to gain."""
+    if rows.n_samples > WHOLE or rows.n_samples * start.means.size > _SLOW_PASS:
+        accelerated = solver_of("accelerated-em", options=options, max_iter=max_iter, tol=tol)
+        return accelerated(start, rows, n_threads=n_threads, callback=callback)
+    X, weights = rows.sample
+    climb = Climb(start, kernel_rows(X), weights, options)
+    converged = climb.finish(tol, max_iter)
+    if not np.isfinite(climb.bounds[-1]):
+        rows.e_step(start)  # says why
+    if callback is not None:
+        for n_iter, change in enumerate(np.diff(climb.bounds, prepend=-np.inf), 1):
+            callback(n_iter, float(change))
+    return BatchResult(climb.mixture, converged, len(climb.bounds), climb.bounds)
 
 
 def _climb(
@@ -78,25 +107,3 @@ def _climb(
     result = fit_lbfgs(start, objective, n_rows=n_rows, tol=max(1e-3 * tol, 1e-13), max_iter=max_iter)
     taken = result.lower_bounds[1:] or result.lower_bounds
     return result._replace(lower_bounds=[likelihoods[value] for value in taken])
-
-
-def weak_prior_of(rows: Rows, n_components: int, *, n_threads: int | None = None) -> ConjugatePrior:
-    """Return mclust's default prior for rows, in a pass beside that for their center.
-
-    The first draws a sample, two find center and variances, and the last the covariances. Constant columns
-    count as if they varied by a thousandth of the other features' typical deviation; of too few rows for a
-    covariance matrix, only the variances count.
-    """
-    center = rows.center
-    n_features = rows.n_features
-    one = Mixture([1.0], [center], [np.eye(n_features)])
-    sums = rows.e_step(one, n_threads=n_threads)
-    shift = sums.s1[0] / sums.weight
-    scatter = sums.s2[0] / sums.weight - np.outer(shift, shift)
-    deviations = np.sqrt(np.maximum(np.diag(scatter), 0.0))
-    constant = deviations <= 1e-14 * np.abs(center)
-    deviations = np.where(constant, 1e-3 * typical(deviations[~constant]), deviations)
-    if rows.n_samples <= n_features:
-        return priors.weak_prior(center, np.diag(deviations**2), n_components)
-    scatter[constant] = scatter[:, constant] = 0.0
-    return priors.weak_prior(center, scatter + np.diag(np.where(constant, deviations**2, 0.0)), n_components)

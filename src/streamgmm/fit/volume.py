@@ -1,4 +1,4 @@
-"""Components that own no volume: the likelihood has no bound there, and a search must not be drawn to them."""
+"""Components that own no volume, where the likelihood has no bound: no search may be drawn to them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from streamgmm.statistics import Array
 
 from .climb import Climb
 from .penalty import penalty_of
-from .start.moments import FLOOR, feature_moments, robust_deviations
+from .start.clusters import Sample
+from .start.moments import FLOOR, robust_deviations
 
 _AT_THE_FLOOR = 10.0  # times the least variance
 
@@ -21,26 +22,25 @@ _AT_THE_FLOOR = 10.0  # times the least variance
 class Judge:
     """What a climb is worth: its log-likelihood, or log posterior, without credit for components on a point.
 
-    A component owns no volume if it has fewer than n_features + 1 effective rows, or is as thin as a feature's
-    floor in some direction in which the rows are not. Its density there could be anything. It counts as if it
-    had the covariance that mclust's weak prior makes of its moments: that gives no credit for a spike among
-    other rows, and all credit for a component on a few rows that are far from all others.
-
-    Parameters
-    ----------
-    X, weights : ndarray
-        As in `Climb`.
+    A component owns no volume if it has fewer than n_features + 1 effective rows, or if in some direction it
+    is as thin as the features' floor, and the rows are not. Its density there could be anything. It counts as
+    if it had the covariance that mclust's weak prior makes of its moments: no credit for a spike among other
+    rows, and all credit for a component on a few rows that are far from all others.
     """
 
-    def __init__(self, X: Array, weights: Array) -> None:
-        self.X, self.weights = X, weights
-        self.mean, self.covariance, self.deviations = feature_moments(X, weights)
-        self.least = _AT_THE_FLOOR * FLOOR * np.square(robust_deviations(X, weights))
+    def __init__(self, sample: Sample) -> None:
+        self.sample = sample
+
+    @cached_property
+    def _least(self) -> Array:
+        """Products of the deviations below which a component is at the floor (n_features, n_features)."""
+        deviations = robust_deviations(self.sample.X, self.sample.weights)
+        return _AT_THE_FLOOR * FLOOR * np.outer(deviations, deviations)
 
     @cached_property
     def _rows_are_thin(self) -> bool:
-        """Whether all rows are as thin as the floor in some direction: then any component is."""
-        return bool(np.linalg.eigvalsh(self.covariance / np.sqrt(np.outer(self.least, self.least)))[0] < 1.0)
+        """Whether the rows are at the floor themselves: then any component is."""
+        return bool(np.linalg.eigvalsh(self.sample.covariance / self._least)[0] < 1.0)
 
     def without_volume(self, mixture: Mixture, nk: Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Tell which components with so many effective rows own no volume (n_components,)."""
@@ -49,8 +49,7 @@ class Judge:
             few = nk < mixture.n_features + 1 - 1e-9
         if self._rows_are_thin:
             return few
-        relative = mixture.covariance_matrices() / np.sqrt(np.outer(self.least, self.least))
-        return few | (np.linalg.eigvalsh(relative)[:, 0] < 1.0)
+        return few | (np.linalg.eigvalsh(mixture.covariance_matrices() / self._least)[:, 0] < 1.0)
 
     def value(self, climb: Climb) -> float:
         """Return the mean of a row before the last iteration, with credit as above."""
@@ -59,6 +58,8 @@ class Judge:
             return climb.bounds[-1] + penalty_of(climb.options)(mixture)[0] / climb.total
         if not self.without_volume(mixture, climb.nk).any():
             return climb.bounds[-1]
-        prior = priors.weak_prior(self.mean, self.covariance, mixture.n_components)
-        options = priors.options(mixture.kind, *mixture.means.shape, climb.options.floor, prior)
-        return Climb(mixture, self.X, self.weights, options).run(2)
+        prior = priors.weak_prior(self.sample.mean, self.sample.covariance, mixture.n_components)
+        options = priors.options(
+            mixture.kind, mixture.n_components, mixture.n_features, climb.options.floor, prior
+        )
+        return Climb(mixture, self.sample.X, self.sample.weights, options).run(2)

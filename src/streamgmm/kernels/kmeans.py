@@ -63,7 +63,7 @@ def _assign(Z, centers, labels, distances, nearest):
 
 @exact_kernel
 def _move(Z, weights, labels, nearest, counts, centers):
-    """Move the centers to their rows' means; one without rows goes to the row that is furthest from its own."""
+    """Move the centers to their rows' means; one without rows goes to the row furthest from its own."""
     n_components, n_features = centers.shape
     for k in range(n_components):
         counts[k] = 0.0
@@ -101,7 +101,7 @@ def kmeans(Z, weights, uniform, max_iter, centers, counts):
     centers : (n_components, n_features)  # OUT
     counts : (n_components,)  # OUT
     """
-    n_features, n_samples = Z.shape
+    n_samples = Z.shape[1]
     n_components, n_trials = uniform.shape
     labels = np.empty(n_samples, dtype=np.int64)
     distances = np.empty(n_samples)

@@ -33,6 +33,9 @@ class Tied(Triangular):
     def merge(self, factor: Array, i: int, j: int, share: Array, weight: float, shift: Array) -> Array:
         return self._sum([factor], np.sqrt(weight * share[0] * share[1]) * shift)
 
+    def split(self, factor: Array, k: int, parts: Array) -> Array:
+        return factor
+
     def collapse(self, scale: Array) -> Array:
         return join(scale[:1])[0]
 

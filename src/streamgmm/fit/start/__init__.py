@@ -1,20 +1,20 @@
 """Where a fit begins: all that both estimators need before the first step.
 
-`batch` finds scikit-learn's starts, `stream` those of an online learner; `given` checks what users give,
-`moments` measures the features.
+`several` finds the best of several starts, from what `clusters` finds; `batch` finds those of scikit-learn,
+`stream` that of an online learner; `given` checks what users give, `moments` measures the features.
 """
 
 from __future__ import annotations
 
-from .batch import best_start, start_mixture
-from .given import METHODS, Given, check_given
+from .batch import start_mixture
+from .given import BEST, METHODS, Given, check_given
 from .moments import feature_moments, typical
 from .stream import initialize, initialize_cold
 
 __all__ = [
+    "BEST",
     "METHODS",
     "Given",
-    "best_start",
     "check_given",
     "feature_moments",
     "initialize",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from sklearn.cluster import KMeans, kmeans_plusplus
 
 from streamgmm import covariance
-from streamgmm.fit.batch import fit_em, m_step
+from streamgmm.fit.batch import m_step
 from streamgmm.kernels.records import Options
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
@@ -17,8 +16,6 @@ from streamgmm.statistics import Array, Statistics
 from .given import Given, one_thread
 from .moments import feature_moments
 
-_TRIALS = 2
-_TRIAL_ITERATIONS = 50
 _FAR = 1e3  # standard deviations from zero: from here on distances are computed between centered rows
 
 
@@ -37,7 +34,7 @@ def start_mixture(
 
     ``init_params`` says what the responsibilities come from: "kmeans", its labels; "k-means++", the rows
     that it chooses; "random", random numbers; "random_from_data", rows chosen at random. ``random_state`` is
-    used as scikit-learn uses it, and not at all if everything is given. About `SAMPLE` rows are enough.
+    used as scikit-learn uses it, and not at all if everything is given.
 
     Examples
     --------
@@ -79,26 +76,6 @@ def start_mixture(
         resp[draws, np.arange(n_components)] = 1.0
     X = np.asarray(X, dtype=np.float64)
     return given.replace_in(_from_responsibilities(X, weights, resp, covariance_type, options))
-
-
-def best_start(
-    find: Callable[[], Mixture],
-    rows: Any,
-    *,
-    options: Options,
-    tol: float,
-    max_iter: int,
-    n_threads: int | None,
-) -> Mixture:
-    """Return the likelier of two mixtures that EM fits to a sample, from two starts.
-
-    A pass over the sample costs so little, beside one over all rows, that EM may as well begin there.
-    """
-    settings: dict[str, Any] = {"options": options, "tol": tol, "n_threads": n_threads}
-    fits = [
-        fit_em(find(), rows, max_iter=min(max_iter, _TRIAL_ITERATIONS), **settings) for _ in range(_TRIALS)
-    ]
-    return max(fits, key=lambda fit: fit.lower_bounds[-1]).mixture
 
 
 def _from_responsibilities(

@@ -12,6 +12,7 @@ from streamgmm import covariance
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
+BEST = "best"  # of several starts
 METHODS = ("k-means++", "kmeans", "random", "random_from_data")
 _DTYPES = [np.float64, np.float32]
 

@@ -1,0 +1,78 @@
+"""A search for a better optimum: components that do little are merged where others are split."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .climb import Climb
+from .convergence import left_to_gain
+from .moves import OptionsOf, merges, splits
+from .start.clusters import Sample
+from .volume import Judge
+
+_TRIALS = 5  # moves from one optimum, and one more for each component
+_SHORT, _PATIENCE = 15, 500  # iterations of EM before a move is looked at, and after
+_TOL = 1e-4  # nats a row, to which a move is followed
+_WORTH = 1e-5  # nats a row, that a move must gain
+_MOST = 100  # moves
+_SLOW, _SLOWEST = 20, 200  # times the last change, that a move is trusted to gain, at least and at most
+
+
+def improve(
+    climb: Climb, sample: Sample, options_of: OptionsOf, random_state: np.random.RandomState
+) -> Climb:
+    """Return a climb to an optimum from which no move leads higher.
+
+    Each move splits one component and merges two others (Ueda and others, 2000), those first that promise the
+    highest likelihood together, and EM goes on from there; it is taken if it is worth more in the
+    end, see `Judge`. When none of the most promising is, the search is over. ``climb`` should have come to
+    an optimum.
+
+    References
+    ----------
+    Ueda, Nakano, Ghahramani and Hinton (2000), SMEM algorithm for mixture models, Neural Computation 12,
+    2109-2128.
+    """
+    judge = Judge(sample)
+    best = judge.value(climb)
+    n_components = len(climb.nk)
+    if n_components < 2:
+        return climb
+    for _ in range(_MOST):
+        found = _moved(climb, best, judge, options_of, random_state)
+        if found is None:
+            break
+        climb, best = found, judge.value(found)
+    return climb
+
+
+def _moved(
+    climb: Climb, best: float, judge: Judge, options_of: OptionsOf, random_state: np.random.RandomState
+) -> Climb | None:
+    """Return the first climb by a move that is worth more, None if there is none."""
+    mixture, sample = climb.mixture, judge.sample
+    options = options_of(mixture.n_components)
+    pairs = merges(mixture, sample, options_of(mixture.n_components - 1))
+    moves = [
+        (split.gain - merge.loss, split, merge)
+        for split in splits(mixture, sample, options_of, random_state)
+        for merge in pairs
+        if split.component not in (merge.first, merge.second)
+    ]
+    moves.sort(key=lambda move: -move[0])
+    for _, split, merge in moves[: _TRIALS + mixture.n_components]:
+        moved = mixture.split(split.component, split.pair).merge(merge.first, merge.second)
+        trial = Climb(moved, sample.X, sample.weights, options)
+        if all(_may_reach(trial, best, judge) for _ in range(2)):
+            trial.finish(_TOL, _PATIENCE)
+            if judge.value(trial) > best + _WORTH:
+                return trial
+    return None
+
+
+def _may_reach(trial: Climb, best: float, judge: Judge) -> bool:
+    """Go on for a few iterations, and tell whether a value can still be reached at this pace."""
+    trial.run(_SHORT)
+    change = abs(trial.bounds[-1] - trial.bounds[-2])
+    hope = min(max(left_to_gain(trial.bounds), _SLOW * change), _SLOWEST * change)
+    return judge.value(trial) + hope > best

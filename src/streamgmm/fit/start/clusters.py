@@ -1,0 +1,98 @@
+"""Mixtures around the centers that k-means finds, in several metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+
+import numpy as np
+
+from streamgmm import covariance
+from streamgmm.kernels.kmeans import kmeans
+from streamgmm.mixture import Mixture
+from streamgmm.statistics import Array
+
+from .moments import FLOOR, feature_moments
+
+METRICS = ("standardized", "within", "raw", "whitened")
+_LLOYD = 20
+
+
+class Sample:
+    """Rows at hand with their weights, and what they are measured by.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        As the kernels take them, see `streamgmm.sweep.kernel_rows`.
+    weights : ndarray of shape (n_samples,) or (0,)
+        Empty for ones.
+    """
+
+    def __init__(self, X: Array, weights: Array) -> None:
+        self.X, self.weights = X, weights
+        self.mean, self.covariance, self.deviations = feature_moments(X, weights)
+
+    @cached_property
+    def units(self) -> Array:
+        """Products of the features' standard deviations (n_features, n_features)."""
+        return np.outer(self.deviations, self.deviations)
+
+    @cached_property
+    def standardized(self) -> Array:
+        """The rows in standard deviations from the mean."""
+        return (self.X - self.mean) / self.deviations
+
+    @cached_property
+    def row_weights(self) -> Array:
+        """The weights, ones written out (n_samples,)."""
+        return self.weights if len(self.weights) else np.ones(len(self.X))
+
+    def take(self, index: Array) -> Sample:
+        """Return some of the rows."""
+        weights = self.weights[index] if len(self.weights) else self.weights
+        return Sample(np.ascontiguousarray(self.X[index]), weights)
+
+
+def clustered(
+    sample: Sample,
+    n_components: int,
+    covariance_type: str,
+    metrics: Iterable[str],
+    random_state: np.random.RandomState,
+) -> Iterator[Mixture]:
+    """Yield a mixture for each metric: means at the centers, and one covariance, that within the clusters.
+
+    k-means asks for round clusters, so it matters what the rows are measured in: "raw", their own units;
+    "standardized", the features' standard deviations; "whitened", the rows' covariance; "within", that within
+    the clusters found before, in which long thin components side by side are round.
+    """
+    correlation = sample.covariance / sample.units
+    within = correlation
+    n_features = len(sample.mean)
+    for metric in metrics:
+        if metric == "raw":
+            root = np.diag(1.0 / sample.deviations)
+        elif metric == "standardized":
+            root = np.eye(n_features)
+        else:
+            values, vectors = _axes(correlation if metric == "whitened" else within)
+            root = np.sqrt(values)[:, np.newaxis] * vectors.T
+        Z = np.ascontiguousarray(np.linalg.solve(root.T, sample.standardized.T))
+        uniform = random_state.random_sample((n_components, 2 + int(np.log(n_components))))
+        centers, counts = np.empty((n_components, n_features)), np.empty(n_components)
+        kmeans(Z, sample.row_weights, uniform, _LLOYD, centers, counts)
+        centers, counts = centers @ root, np.maximum(counts, 1e-6 * counts.sum())
+        shares = counts / counts.sum()
+        within = correlation - (shares[:, np.newaxis] * centers).T @ centers
+        values, vectors = _axes(within)
+        matrix = sample.units * ((vectors * values) @ vectors.T)
+        means = sample.mean + sample.deviations * centers
+        factor = covariance.get(covariance_type).from_matrix(matrix, n_components)
+        yield Mixture.from_factor(np.log(shares), means, factor, covariance_type)
+
+
+def _axes(matrix: Array) -> tuple[Array, Array]:
+    """Return eigenvalues that can be divided by, and eigenvectors."""
+    values, vectors = np.linalg.eigh(matrix)
+    return np.maximum(values, FLOOR * values[-1]), vectors
