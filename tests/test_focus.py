@@ -11,7 +11,7 @@ from sklearn.mixture import GaussianMixture as Other
 from streamgmm import Mixture, covariance, priors
 from streamgmm.fit import focus as module
 from streamgmm.fit.batch import fit_em
-from streamgmm.fit.focus import Focus
+from streamgmm.fit.focus import Focus, Measure
 from streamgmm.fit.rows import SAMPLE, WHOLE, ArrayRows, rows_of
 from streamgmm.fit.start import far_start, start_mixture
 
@@ -87,6 +87,23 @@ def test_each_row_has_its_weight_in_expectation():
     assert (total[:, weights == 0] == 0).all()
 
 
+def test_sizes_are_a_share_for_each_component_and_the_nats_that_lack():
+    means, weights = np.array([[-2.0, 0.0], [2.0, 0.0], [60.0, 0.0]]), np.array([0.9, 0.1, 1e-9])
+    mixture = Mixture(weights, means, [np.eye(2)] * 3)
+    X = np.concatenate([BULK.sample(3000, random_state=0)[0], [[60.0, 0.0], [500.0, 0.0]]])
+    logs = np.array([multivariate_normal(mean, np.eye(2)).logpdf(X) for mean in means])
+    log_prob = logsumexp(logs, axis=0, b=weights[:, np.newaxis])
+    measure = Measure.of(mixture, X[:3000])
+    assert measure.bar == pytest.approx(np.quantile(log_prob[:3000], 0.05))
+    ratio = np.exp(logsumexp(logs, axis=0, b=1 / 3) - log_prob)
+    assert ratio.max() > 1e8
+    own = np.random.default_rng(0).uniform(0.5, 2.0, len(X))
+    for given, factor in ((np.empty(0), 1.0), (own, own)):
+        share, lack = measure.sizes(X, given).T
+        np.testing.assert_allclose(share, factor * (1 + np.minimum(ratio, 3000 / 3)))  # as if it had a row
+        np.testing.assert_allclose(lack, factor * np.maximum(measure.bar - log_prob, 0.0), atol=1e-9)
+
+
 # --- rows of any kind --------------------------------------------------------------------------------------
 
 
@@ -153,11 +170,12 @@ def test_one_row_does_not_mask_others(n_samples):
 
 def test_a_poorly_explained_region_and_a_small_component_get_more_rows():
     n_samples, few = 200_000, 200
-    X, _ = with_far(n_samples, few, 9.0)
+    X, labels = with_far(n_samples, few, 9.0)
     center = 9.0 * np.array([np.cos(0.7), np.sin(0.7)])
-    small = Mixture([0.4995, 0.4995, 0.001], [*BULK.means, center], [np.eye(2)] * 3)
-    for mixture in (BULK, small):
-        focused = rows_of(X).focused(mixture)
+    tight = center + (X - center) * np.where(labels == 2, 1e-2, 1.0)[:, np.newaxis]  # likelier than the bulk
+    small = Mixture([0.4995, 0.4995, 0.001], [*BULK.means, center], [np.eye(2), np.eye(2), 1e-4 * np.eye(2)])
+    for mixture, rows in ((BULK, X), (small, tight)):
+        focused = rows_of(rows).focused(mixture)
         near = np.linalg.norm(focused.X - center, axis=1) < 3.0
         assert np.count_nonzero(near) > 10 * SAMPLE * few / n_samples
         assert focused.weights[near].sum() == pytest.approx(few, rel=0.1)

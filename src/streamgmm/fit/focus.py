@@ -71,7 +71,8 @@ class Focus:
     the smallest u / s are kept. Let t be the smallest number such that the row would not have been kept had
     its u / s been t: a matter of the other rows alone. Then it is kept with probability
     :math:`p = \min(1, \max_j s_j t_j)`, and a weight w / p is w in expectation, for each row and so for each
-    region. A row with s t > 1 is kept for certain, with its own weight, and takes nothing from the others.
+    region. For the size that keeps a row, t is the smallest u / s that is not kept; another size's product is
+    less than the row's u, and does not matter. A row with s t > 1 is kept for certain, with its own weight, and takes nothing from the others.
 
     Priority sampling (Duffield, Lund and Thorup, Journal of the ACM 54, 2007) for two sizes; that rows are
     to be drawn by the part that they have in the cost is from Lucic, Faulkner, Krause and Feldman (Journal
@@ -138,15 +139,13 @@ class Focus:
 
     def sample(self) -> tuple[Any, Array]:
         """Return the rows, at most twice ``bound``, in their order, and what each stands for."""
-        ranks = np.sort(_ranks(self.draws, self.sizes), axis=0)
-        ends = np.concatenate([ranks, np.full((self.bound + 1, 2), np.inf)])
-        last, following = ends[self.bound - 1], ends[self.bound]
-        among = _ranks(self.draws, self.sizes) < following
+        ranks = _ranks(self.draws, self.sizes)
+        following = np.concatenate([np.sort(ranks, axis=0), np.full((self.bound + 1, 2), np.inf)])[self.bound]
+        chosen = (ranks < following).any(axis=1)
         with np.errstate(invalid="ignore", over="ignore"):  # a size of 0 where all others are kept
-            probability = np.fmax(*(self.sizes * np.where(among, following, last)).T)
-        chosen = among.any(axis=1)
+            probability = np.fmin(np.fmax(*(self.sizes[chosen] * following).T), 1.0)
         own = self.weights[chosen] if len(self.weights) else 1.0
-        return self.rows[chosen], own / np.minimum(probability[chosen], 1.0)
+        return self.rows[chosen], own / probability
 
 
 def _ranks(draws: Array, sizes: Array) -> Array:
