@@ -71,8 +71,9 @@ class Focus:
     the smallest u / s are kept. Let t be the smallest number such that the row would not have been kept had
     its u / s been t: a matter of the other rows alone. Then it is kept with probability
     :math:`p = \min(1, \max_j s_j t_j)`, and a weight w / p is w in expectation, for each row and so for each
-    region. For the size that keeps a row, t is the smallest u / s that is not kept; another size's product is
-    less than the row's u, and does not matter. A row with s t > 1 is kept for certain, with its own weight, and takes nothing from the others.
+    region. For a size that keeps the row, t is the smallest u / s that is not kept; with that, the product
+    for another size is less than the row's u, and does not matter. A row with s t > 1 is kept for certain,
+    with its own weight, and takes nothing from the others.
 
     Priority sampling (Duffield, Lund and Thorup, Journal of the ACM 54, 2007) for two sizes; that rows are
     to be drawn by the part that they have in the cost is from Lucic, Faulkner, Krause and Feldman (Journal
