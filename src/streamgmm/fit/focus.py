@@ -116,7 +116,7 @@ class Focus:
     def add(self, X: Any, weights: Array, sizes: Array) -> Focus:
         """Return what is kept after more rows (n_samples, n_features) with sizes (n_samples, 2)."""
         draws = draws_of(_SEED, self.n_seen, len(X))
-        near = (_ranks(draws, sizes) < self.limits).any(axis=1)
+        near = np.logical_or(*(_ranks(draws, sizes) < self.limits).T)
         rows = np.array(X[near]) if self.rows is None else np.concatenate([self.rows, X[near]])
         weights = np.concatenate([self.weights, weights[near] if len(weights) else weights])
         draws = np.concatenate([self.draws, draws[near]])
