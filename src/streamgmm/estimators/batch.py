@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import KW_ONLY, dataclass
-from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -19,41 +16,20 @@ from streamgmm import covariance
 from streamgmm._compat.sklearn import Interval, StrOptions, fit_context
 from streamgmm.covariance import CovarianceType
 from streamgmm.fit.batch import BatchResult
-from streamgmm.fit.problem import Problem
-from streamgmm.fit.rows import SAMPLE, ArrayRows, Rows, rows_of
-from streamgmm.fit.solvers import DRAWS, SOLVERS, solver_of
-from streamgmm.fit.start import BEST, METHODS, Given, start_mixture
+from streamgmm.fit.rows import SAMPLE, Rows, rows_of
+from streamgmm.fit.solvers import SOLVERS
+from streamgmm.fit.start import BEST, METHODS
 from streamgmm.mixture import Mixture
 from streamgmm.priors import ConjugatePrior
 from streamgmm.statistics import Array
-from streamgmm.sweep import CHUNK, thread_count
 
+from ._fitting import AUTO, fitted, last_bound
 from ._reading import CONSTRAINTS, ReadingMixin, attributes_of, require_same
-from ._verbose import Reporter
 
-_SINGULAR = (
-    "Fitting the mixture model failed because some components have ill-defined empirical covariance (for "
-    "instance caused by singleton or collapsed samples). Try to decrease the number of components, increase "
-    "reg_covar, or scale the input data. `prior='weak'` keeps every component from collapsing."
-)
 _NOT_CONVERGED = (
     "Best performing initialization did not converge. Try different init parameters, or increase max_iter, "
     "tol, or check for degenerate data."
 )
-
-
-class _Values(NamedTuple):
-    """What may be left open."""
-
-    tol: float
-    reg_covar: float | None
-    max_iter: int
-    init_params: str
-    solver: str
-
-
-_OURS = _Values(1e-5, None, 1000, BEST, "auto")
-_SKLEARNS = _Values(1e-3, 1e-6, 100, "kmeans", "em")
 
 
 @dataclass(eq=False, repr=False)
@@ -130,7 +106,7 @@ class GaussianMixture(ReadingMixin):
     array([1, 0])
     """
 
-    n_components: int = 1
+    n_components: int | str = 1
     _: KW_ONLY
     covariance_type: str = "full"
     tol: float | None = None
@@ -152,6 +128,7 @@ class GaussianMixture(ReadingMixin):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **CONSTRAINTS,
+        "n_components": [*CONSTRAINTS["n_components"], StrOptions({AUTO})],
         "tol": [Interval(Real, 0.0, None, closed="left"), None],
         "reg_covar": [Interval(Real, 0.0, None, closed="left"), None],
         "max_iter": [Interval(Integral, 0, None, closed="left"), None],
@@ -189,27 +166,19 @@ class GaussianMixture(ReadingMixin):
         """
         with self._all_or_nothing():
             rows = rows_of(X, sample_weight, estimator=self, **self._how_to_read())
-            if rows.n_samples < self.n_components:
-                raise ValueError(
-                    "Expected n_samples >= n_components "
-                    f"but got n_components = {self.n_components}, n_samples = {rows.n_samples}"
-                )
-            results = []
-            for result in self._results(rows):
-                if (
-                    result.n_iter != 1
-                ):  # a collapse in the only iteration is left to the warning, as in scikit-learn
-                    self._require_regular(result.mixture)
-                results.append(result)
-            best = max(results, key=_last)
-            self._take_columns(rows)
-            self._write(best, rows.dtype)
-            if not best.converged and self.max_iter != 0:
+            result = fitted(self, rows)
+            self._keep(result, rows)
+            if not result.converged and self.max_iter != 0:
                 warnings.warn(_NOT_CONVERGED, ConvergenceWarning, stacklevel=3)
         return self
 
+    def _keep(self, result: BatchResult, rows: Rows) -> None:
+        """Make a result the fit."""
+        self._take_columns(rows)
+        self._write(result, rows.dtype)
+
     def _how_to_read(self) -> dict[str, Any]:
-        size = max(SAMPLE, 100 * self.n_components)
+        size = SAMPLE if self.n_components == AUTO else max(SAMPLE, 100 * self.n_components)
         return {"reset": True, "at_least": 2, "learns": True, "sample_size": size}
 
     def sample(self, n_samples: int = 1) -> tuple[Array, np.ndarray[Any, np.dtype[np.int64]]]:
@@ -306,96 +275,16 @@ class GaussianMixture(ReadingMixin):
     def _start_again(self, n_features: int) -> Mixture:
         """Return the fitted mixture, from which ``warm_start`` goes on."""
         mixture = self.to_mixture()
+        n_components = mixture.n_components if self.n_components == AUTO else self.n_components
         require_same(
             {
-                "n_components": (mixture.n_components, self.n_components),
+                "n_components": (mixture.n_components, n_components),
                 "covariance_type": (mixture.covariance_type, self.covariance_type),
                 "n_features_in_": (mixture.n_features, n_features),
             },
             "set `warm_start=False`",
         )
         return mixture
-
-    def _results(self, rows: Rows) -> Iterator[BatchResult]:
-        """Yield the fits from all starts: side by side if there are few rows, else one after the other."""
-        given = self._given(rows.n_features)
-        values = self._values(given)
-        problem = Problem(
-            rows,
-            self.covariance_type,
-            reg_covar=values.reg_covar,
-            prior=self.prior,
-            n_threads=self.n_threads,
-        )
-        random_state = check_random_state(self.random_state)
-        shape = self.n_components, self.covariance_type
-        jobs: list[Callable[..., BatchResult]] = []
-        while len(jobs) < self.n_init and not (jobs and self._goes_on):
-            start, seed, lower_bound = None, 0, -np.inf
-            if self._goes_on:
-                start, lower_bound = self._start_again(rows.n_features), self.lower_bound_
-            elif values.init_params != BEST:
-                X, weights = (rows.X, rows.weights) if isinstance(rows, ArrayRows) else rows.sample
-                how = {"init_params": values.init_params, "random_state": random_state, "given": given}
-                start = start_mixture(X, weights, *shape, options=problem.options(self.n_components), **how)
-                self._require_regular(start)
-            if values.init_params == BEST or values.solver in DRAWS:
-                seed = int(random_state.randint(2**31 - 1))
-            jobs.append(partial(self._fit_one, problem, values, start, seed, lower_bound))
-        workers = min(thread_count(self.n_threads), len(jobs))
-        if workers > 1 and rows.n_samples <= CHUNK and not self.verbose:
-            with ThreadPoolExecutor(workers) as pool:
-                yield from pool.map(lambda job: job(n_threads=1), jobs)
-            return
-        reporter = Reporter(self.verbose, self.verbose_interval)
-        for number, job in enumerate(jobs):
-            reporter.begin(number)
-            result = job(n_threads=self.n_threads, callback=reporter.iteration)
-            if values.max_iter > 0:
-                reporter.end(_last(result), result.converged)
-            yield result
-
-    def _fit_one(
-        self,
-        problem: Problem,
-        values: _Values,
-        start: Mixture | None,
-        seed: int,
-        lower_bound: float,
-        **how: Any,
-    ) -> BatchResult:
-        """Find a start if there is none, search if that is asked for, and fit to all rows."""
-        random_state = np.random.RandomState(seed)
-        if start is None:
-            start = problem.start(self.n_components, random_state)
-            self._require_regular(start)
-        if self.search and values.max_iter > 0:
-            start = problem.search(start, random_state)
-        solver = solver_of(
-            values.solver,
-            options=problem.options(self.n_components),
-            tol=values.tol,
-            max_iter=values.max_iter,
-            seed=seed,
-            lower_bound=lower_bound,
-        )
-        return solver(start, problem.rows, **how)
-
-    @property
-    def _goes_on(self) -> bool:
-        """Whether a fit goes on from the last."""
-        return self.warm_start and hasattr(self, "converged_")
-
-    def _values(self, given: Given) -> _Values:
-        """Return the values of what may be left open: ours, or, with a start of its own, scikit-learn's."""
-        defaults = _OURS if self.init_params == BEST and given.is_nothing else _SKLEARNS
-        values = {name: getattr(self, name) for name in _Values._fields}
-        chosen = {name: value for name, value in values.items() if value not in (None, BEST, "auto")}
-        return defaults._replace(**chosen)
-
-    def _require_regular(self, mixture: Mixture) -> None:
-        if self.reg_covar == 0 and self.prior is None and mixture.kind.is_singular(mixture.factor):
-            raise ValueError(_SINGULAR)
 
     def _write(self, result: BatchResult, dtype: Any) -> None:
         """Set the fitted attributes."""
@@ -404,15 +293,10 @@ class GaussianMixture(ReadingMixin):
         self._remember(result.mixture)
         self.converged_ = result.converged
         self.n_iter_ = result.n_iter
-        self.lower_bound_ = _last(result)
+        self.lower_bound_ = last_bound(result)
         self.lower_bounds_ = list(result.lower_bounds)
 
     def _remember(self, mixture: Mixture) -> None:
         """Keep the mixture, which knows more digits, beside the attributes that it gave."""
         names = ("weights_", "means_", "precisions_cholesky_")
         self._learned = (mixture, {name: np.array(getattr(self, name)) for name in names})
-
-
-def _last(result: BatchResult) -> float:
-    """Return the last log-likelihood of a row."""
-    return float(result.lower_bounds[-1]) if result.lower_bounds else -np.inf

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,13 +19,30 @@ from sklearn.utils import check_random_state
 from streamgmm import covariance
 from streamgmm.fit.rows import ArrayRows, Rows, RowsChangedError, rows_of
 from streamgmm.mixture import Mixture
+from streamgmm.priors import ConjugatePrior
 from streamgmm.sweep import CHUNK, thread_count
 
+from ._fitting import fitted_along, may_follow
 from .batch import GaussianMixture
 
 CRITERIA = ("bic", "aic", "icl", "held-out")
 _BAR = 30
 Progress = Callable[[int, int], None]
+
+
+class Failure(NamedTuple):
+    """A mixture that could not be fitted.
+
+    Attributes
+    ----------
+    n_components : int
+    covariance_type : str
+    why : str
+    """
+
+    n_components: int
+    covariance_type: str
+    why: str
 
 
 class Candidate(NamedTuple):
@@ -61,14 +79,14 @@ class Selection:
         The best first; ``pandas.DataFrame(selection.table)`` is a frame of it.
     best : GaussianMixture
         The winner, fitted to all rows.
-    failures : tuple of (int, str, str)
-        Numbers of components and covariance types that could not be fitted, and why.
+    failures : tuple of Failure
+        What could not be fitted, and why.
     """
 
     criterion: str
     table: tuple[Candidate, ...]
     best: GaussianMixture
-    failures: tuple[tuple[int, str, str], ...] = ()
+    failures: tuple[Failure, ...] = ()
 
     def __repr__(self) -> str:
         lines = [
@@ -91,6 +109,7 @@ def select(
     criterion: str = "bic",
     sample_weight: Any = None,
     held_out: float = 0.2,
+    prior: str | ConjugatePrior | None = "weak",
     random_state: Any = None,
     n_threads: int | None = None,
     progress: bool | Progress = False,
@@ -112,6 +131,9 @@ def select(
     sample_weight : array-like of shape (n_samples,), optional
     held_out : float, default=0.2
         The share of rows held out.
+    prior : {"weak", None} or ConjugatePrior, default="weak"
+        Without one, the winner may be a mixture with a component on a few rows, where the likelihood has no
+        bound.
     random_state : int, RandomState instance or None, default=None
         The same for all fits.
     n_threads : int, optional
@@ -157,13 +179,18 @@ def select(
     fitted = tested = rows
     if criterion == "held-out":
         fitted, tested = _split(rows, held_out, random_state)
+    params |= {"prior": prior, "random_state": random_state}
+    work = _Work(fitted, tested, criterion, params, _Counter(progress, len(grid)))
+    n_threads = thread_count(n_threads)
     is_small = isinstance(rows, ArrayRows) and rows.n_samples <= CHUNK
-    work = partial(
-        _fit, criterion=criterion, fitted=fitted, tested=tested, random_state=random_state, params=params
-    )
-    models, failures = _fit_all(grid, work, thread_count(n_threads), is_small, progress)
+    with warnings.catch_warnings(), ThreadPoolExecutor(n_threads if is_small else 1) as pool:
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the table says so
+        one = partial(work.of_type, sizes, n_threads=1 if is_small else n_threads)
+        done = [fit for fits in pool.map(one, covariance_types) for fit in fits]
+    models = [fit for fit in done if not isinstance(fit, Failure)]
+    failures = tuple(fit for fit in done if isinstance(fit, Failure))
     if not models:
-        raise ValueError(f"no mixture could be fitted: {failures[0][2]}")
+        raise ValueError(f"no mixture could be fitted: {failures[0].why}")
     sign = -1.0 if criterion == "held-out" else 1.0
     models.sort(key=lambda pair: (sign * pair[0].value, pair[0].n_parameters))
     best = models[0][1].set_params(n_threads=n_threads)
@@ -172,76 +199,79 @@ def select(
             warnings.simplefilter("ignore", ConvergenceWarning)
             best.set_params(warm_start=True).fit(rows)
         best.set_params(warm_start=params.get("warm_start", False))
-    return Selection(criterion, tuple(candidate for candidate, _ in models), best, tuple(failures))
+    return Selection(criterion, tuple(candidate for candidate, _ in models), best, failures)
 
 
 Fitted = tuple[Candidate, GaussianMixture]
 
 
-def _fit_all(
-    grid: list[tuple[int, str]],
-    work: Callable[..., Fitted],
-    n_threads: int,
-    is_small: bool,
-    progress: bool | Progress,
-) -> tuple[list[Fitted], list[tuple[int, str, str]]]:
-    """Return candidates with their models, and failures; the order does not depend on threads."""
-    report = progress if callable(progress) else _draw if progress else lambda done, total: None
-    workers = min(n_threads, len(grid)) if is_small else 1
-    order = sorted(range(len(grid)), key=lambda at: -grid[at][0])  # the longest fits first
-    models: dict[int, Fitted] = {}
-    failures: dict[int, tuple[int, str, str]] = {}
-    report(0, len(grid))
-    with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the table says so
-        futures = {pool.submit(work, *grid[at], n_threads=1 if is_small else n_threads): at for at in order}
-        for future in as_completed(futures):
-            at = futures[future]
+class _Counter:
+    """Says how many fits are done, whichever thread did them."""
+
+    def __init__(self, progress: bool | Progress, total: int) -> None:
+        self._report = progress if callable(progress) else _draw if progress else lambda done, total: None
+        self._lock, self._done, self._total = Lock(), 0, total
+        self._report(0, total)
+
+    def __call__(self) -> None:
+        with self._lock:
+            self._done += 1
+            self._report(self._done, self._total)
+
+
+class _Work(NamedTuple):
+    """What all fits have in common."""
+
+    fitted: Rows
+    tested: Rows
+    criterion: str
+    params: dict[str, Any]
+    done: _Counter
+
+    def of_type(self, sizes: list[int], covariance_type: str, *, n_threads: int) -> list[Fitted | Failure]:
+        """Return the fits of one covariance type: along a path, unless starts were asked for."""
+        models = {
+            K: GaussianMixture(K, covariance_type=covariance_type, n_threads=n_threads, **self.params)
+            for K in sizes
+        }
+        fits: dict[int, Fitted | Failure] = {}
+        able = {K: model for K, model in models.items() if self.fitted.n_samples >= K}
+        if able and all(may_follow(model) for model in able.values()):
+            for K, result in fitted_along(able, self.fitted, self.done).items():
+                able[K]._keep(result, self.fitted)
+                fits[K] = self._ranked(able[K])
+        for K in models.keys() - fits.keys():
             try:
-                models[at] = future.result()
+                fits[K] = self._ranked(models[K].fit(self.fitted))
             except RowsChangedError:
                 raise
             except ValueError as error:
-                failures[at] = (*grid[at], str(error))
-            report(len(models) + len(failures), len(grid))
-    return [models[at] for at in sorted(models)], [failures[at] for at in sorted(failures)]
+                fits[K] = Failure(K, covariance_type, str(error))
+            self.done()
+        return [fits[K] for K in sizes]
 
-
-def _fit(
-    n_components: int,
-    covariance_type: str,
-    *,
-    criterion: str,
-    fitted: Rows,
-    tested: Rows,
-    random_state: Any,
-    n_threads: int,
-    params: dict[str, Any],
-) -> Fitted:
-    model = GaussianMixture(
-        n_components,
-        covariance_type=covariance_type,
-        random_state=random_state,
-        n_threads=n_threads,
-        **params,
-    )
-    model.fit(fitted)
-    mixture, n_parameters = model.to_mixture(), model.to_mixture().n_parameters
-    sums = fitted.e_step(mixture, n_threads=n_threads)
-    bic = -2 * sums.log_likelihood + n_parameters * np.log(sums.weight)
-    if criterion == "held-out":
-        held = tested.e_step(mixture, n_threads=n_threads)
-        value = held.log_likelihood / held.weight
-    elif criterion == "aic":
-        value = -2 * sums.log_likelihood + 2 * n_parameters
-    else:
-        value = bic + (2 * _entropy(mixture, fitted) if criterion == "icl" else 0.0)
-    return (
-        Candidate(
-            n_components, covariance_type, float(value), sums.log_likelihood, n_parameters, model.converged_
-        ),
-        model,
-    )
+    def _ranked(self, model: GaussianMixture) -> Fitted:
+        """Return a fitted model with its row of the table."""
+        mixture = model.to_mixture()
+        sums = self.fitted.e_step(mixture, n_threads=model.n_threads)
+        n_parameters = mixture.n_parameters
+        bic = -2 * sums.log_likelihood + n_parameters * np.log(sums.weight)
+        if self.criterion == "held-out":
+            held = self.tested.e_step(mixture, n_threads=model.n_threads)
+            value = held.log_likelihood / held.weight
+        elif self.criterion == "aic":
+            value = -2 * sums.log_likelihood + 2 * n_parameters
+        else:
+            value = bic + (2 * _entropy(mixture, self.fitted) if self.criterion == "icl" else 0.0)
+        candidate = Candidate(
+            mixture.n_components,
+            mixture.covariance_type,
+            float(value),
+            sums.log_likelihood,
+            n_parameters,
+            model.converged_,
+        )
+        return candidate, model
 
 
 def _entropy(mixture: Mixture, rows: Rows) -> float:

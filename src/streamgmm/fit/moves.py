@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -13,8 +12,7 @@ from streamgmm.mixture import Mixture
 
 from .climb import Climb
 from .start.clusters import Sample, clustered
-
-OptionsOf = Callable[[int], Options]  # of so many components
+from .start.several import OptionsOf
 
 _SHARE = 0.01  # a row with a smaller responsibility does not say how to split a component
 _STEPS = 20  # of EM for two components, on the rows of one

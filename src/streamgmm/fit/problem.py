@@ -15,7 +15,7 @@ from streamgmm.statistics import Array
 from streamgmm.sweep import kernel_rows
 
 from .climb import Climb
-from .rows import Rows
+from .rows import WHOLE, Rows
 from .search import improve
 from .start.clusters import Sample
 from .start.moments import FLOOR, robust_deviations, typical
@@ -30,6 +30,8 @@ class Problem:
     Parameters
     ----------
     rows : Rows
+    n_components : int
+        The most that will be asked for.
     covariance_type : str
     reg_covar : float, optional
         None for a millionth of each feature's variance, or of what the middle half of the rows says.
@@ -40,27 +42,37 @@ class Problem:
     def __init__(
         self,
         rows: Rows,
+        n_components: int,
         covariance_type: str,
         *,
         reg_covar: float | None = None,
         prior: str | ConjugatePrior | None = None,
         n_threads: int | None = None,
     ) -> None:
-        self.rows, self.kind = rows, covariance.get(covariance_type)
+        self.rows, self.n_components, self.kind = rows, n_components, covariance.get(covariance_type)
         self.reg_covar, self.prior, self.n_threads = reg_covar, prior, n_threads
         self._options: dict[int, Options] = {}
 
     @cached_property
-    def sample(self) -> Sample:
-        """All rows if they are few, else a sample of them."""
+    def _uniform(self) -> Sample:
+        """All rows if they are few, else some, each as likely as another."""
         X, weights = self.rows.sample
         return Sample(kernel_rows(X), weights)
+
+    @cached_property
+    def sample(self) -> Sample:
+        """All rows if they are few, else a sample in which few rows far from all others are not missing."""
+        if self.rows.n_samples <= WHOLE:
+            return self._uniform
+        first = self._start(self._uniform, self.n_components, np.random.RandomState(0))
+        focused = self.rows.focused(first, n_threads=self.n_threads)
+        return Sample(kernel_rows(focused.X), focused.weights)
 
     @cached_property
     def _floor(self) -> Any:
         if self.reg_covar is not None:
             return self.reg_covar
-        return FLOOR * np.square(robust_deviations(self.sample.X, self.sample.weights))
+        return FLOOR * np.square(robust_deviations(self._uniform.X, self._uniform.weights))
 
     def options(self, n_components: int) -> Options:
         """Return regularization and prior for so many components."""
@@ -74,20 +86,21 @@ class Problem:
 
     def start(self, n_components: int, random_state: np.random.RandomState) -> Mixture:
         """Return the best of several starts."""
-        climb = find_start(
-            self.sample,
-            n_components,
-            self.kind.name,
-            options=self.options(n_components),
-            random_state=random_state,
-        )
-        return climb.mixture
+        return self._start(self.sample, n_components, random_state)
+
+    def _start(self, sample: Sample, n_components: int, random_state: np.random.RandomState) -> Mixture:
+        how: dict[str, Any] = {"random_state": random_state, "n_samples": self.rows.n_samples}
+        return find_start(sample, n_components, self.kind.name, options_of=self.options, **how).mixture
 
     def search(self, mixture: Mixture, random_state: np.random.RandomState) -> Mixture:
         """Return the mixture of an optimum from which no move leads higher, as far as the sample tells."""
+        return improve(self.finished(mixture), self.sample, self.options, random_state).mixture
+
+    def finished(self, mixture: Mixture) -> Climb:
+        """Return the climb that has come to an optimum on the sample."""
         climb = self.climb(mixture)
         climb.finish(_TOL, _MAX_ITER)
-        return improve(climb, self.sample, self.options, random_state).mixture
+        return climb
 
     def climb(self, mixture: Mixture) -> Climb:
         """Return a climb on the sample."""

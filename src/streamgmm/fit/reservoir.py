@@ -53,7 +53,7 @@ class Reservoir:
     def add(self, X: Any, weights: Array = NO_WEIGHTS) -> Reservoir:
         """Return the reservoir after more rows."""
         n_seen = self.n_seen + len(X)
-        draws = np.random.Generator(np.random.PCG64(_SEED).advance(self.n_seen)).random(len(X))
+        draws = draws_of(_SEED, self.n_seen, len(X))
         if len(weights):
             used = weights > 0
             X, weights, draws = X[used], weights[used], draws[used]
@@ -65,3 +65,8 @@ class Reservoir:
             rows, draws = rows[kept], draws[kept]
             weights = weights[kept] if len(weights) else weights
         return replace(self, n_seen=n_seen, rows=rows, weights=weights, draws=draws)
+
+
+def draws_of(seed: tuple[int, ...], first: int, n_samples: int) -> Array:
+    """Return the numbers (n_samples,) between 0 and 1 of the rows from ``first`` on, however they are cut."""
+    return np.random.Generator(np.random.PCG64(seed).advance(first)).random(n_samples)

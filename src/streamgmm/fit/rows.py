@@ -12,10 +12,11 @@ from sklearn.utils.validation import validate_data
 
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
-from streamgmm.sweep import CHUNK, as_weights, require_sums, sum_rows
+from streamgmm.sweep import CHUNK, as_weights, require_sums, sum_rows, thread_count
 
 from .batches import DTYPES, Batches, batches_of, checked, names_of, require_names
 from .checksum import checksum
+from .focus import Focus, Measure
 from .reservoir import NO_WEIGHTS, Reservoir
 
 __all__ = ["DTYPES", "ArrayRows", "BatchRows", "Reservoir", "Rows", "RowsChangedError", "rows_of"]
@@ -76,6 +77,23 @@ class Rows(ABC):
                 mean = near + np.average(x - near, axis=0, weights=w if len(w) else None)
                 center = center + (mean - center) * (weight / total)
         return (reservoir.rows, reservoir.weights), center
+
+    def focused(self, mixture: Mixture, *, n_threads: int | None = None) -> ArrayRows:
+        """Return a sample that keeps the few, after a fit to `sample`: one pass.
+
+        Half of it are rows of all components alike, half are rows that the mixture explains poorly. Each has
+        the weight of the rows that it stands for: the weight of any region is, in expectation, that of all
+        rows there. Up to `WHOLE` rows it is all of them.
+        """
+        if self.n_samples <= WHOLE:
+            return ArrayRows(*self.sample)
+        measure = Measure.of(mixture, self.sample[0], n_threads=n_threads)
+        focus, step = Focus(-(-self.sample_size // 2)), CHUNK * thread_count(n_threads)
+        for X, weights in self.parts(CHUNK):
+            for begin in range(0, len(X), step):
+                x, w = X[begin : begin + step], weights[begin : begin + step]
+                focus = focus.add(x, w, measure.sizes(x, w, n_threads=n_threads))
+        return ArrayRows(*focus.sample())
 
     @abstractmethod
     def e_step(self, mixture: Mixture, *, n_threads: int | None = None) -> Statistics:

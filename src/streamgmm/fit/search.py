@@ -6,8 +6,9 @@ import numpy as np
 
 from .climb import Climb
 from .convergence import left_to_gain
-from .moves import OptionsOf, merges, splits
+from .moves import merges, splits
 from .start.clusters import Sample
+from .start.several import OptionsOf
 from .volume import Judge
 
 _TRIALS = 5  # moves from one optimum, and one more for each component

@@ -1,7 +1,8 @@
 """Where a fit begins: all that both estimators need before the first step.
 
-`several` finds the best of several starts, from what `clusters` finds; `batch` finds those of scikit-learn,
-`stream` that of an online learner; `given` checks what users give, `moments` measures the features.
+`several` finds the best of several starts, from what `clusters` and `far` find; `batch` finds those of
+scikit-learn, `stream` that of an online learner; `given` checks what users give, `moments` measures the
+features.
 """
 
 from __future__ import annotations

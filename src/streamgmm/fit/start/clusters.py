@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,7 @@ class Sample:
         """The weights, ones written out (n_samples,)."""
         return self.weights if len(self.weights) else np.ones(len(self.X))
 
-    def take(self, index: Array) -> Sample:
+    def take(self, index: np.ndarray[Any, np.dtype[np.intp]]) -> Sample:
         """Return some of the rows."""
         weights = self.weights[index] if len(self.weights) else self.weights
         return Sample(np.ascontiguousarray(self.X[index]), weights)

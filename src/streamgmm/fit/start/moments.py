@@ -39,12 +39,16 @@ def robust_deviations(X: Array, weights: Array) -> Array:
     rows that are few and far make the standard deviation as large as they like.
     """
     _, _, deviations = feature_moments(X, weights)
-    order = np.argsort(X, axis=0)
-    values = np.take_along_axis(X, order, axis=0)
-    mass = np.cumsum((weights if len(weights) else np.ones(len(X)))[order], axis=0)
-    low, high = (
-        np.take_along_axis(values, np.argmax(mass >= q * mass[-1], axis=0)[np.newaxis], axis=0)[0]
-        for q in (0.25, 0.75)
-    )
-    middle = (high - low) / 1.349
+    middle = (quantile(X, weights, 0.75) - quantile(X, weights, 0.25)) / 1.349
     return np.where(middle > 0, np.minimum(middle, deviations), deviations)
+
+
+def quantile(X: Array, weights: Array, q: float) -> Array:
+    """Return the least value of each column (n_features,) up to which rows have a share q of the weight."""
+    if not len(weights):
+        at = max(int(np.ceil(q * len(X))) - 1, 0)
+        return np.asarray(np.partition(X, at, axis=0)[at])
+    order = np.argsort(X, axis=0)
+    mass = np.cumsum(weights[order], axis=0)
+    first = np.argmax(mass >= q * mass[-1], axis=0)
+    return np.asarray(np.take_along_axis(np.take_along_axis(X, order, axis=0), first[np.newaxis], axis=0)[0])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from streamgmm.kernels.records import Options
 from streamgmm.mixture import Mixture
 
 from .clusters import METRICS, Sample, clustered
+from .far import far_rows, with_far
+
+OptionsOf = Callable[[int], Options]  # of so many components
 
 _ROUNDS = 2
 _FEW, _SOME = 5, 15  # iterations of EM from every start, and from the best of them
@@ -24,14 +28,27 @@ def find_start(
     n_components: int,
     covariance_type: str,
     *,
-    options: Options,
+    options_of: OptionsOf,
     random_state: np.random.RandomState,
+    n_samples: float | None = None,
 ) -> Climb:
     """Return the best of several short climbs.
 
     From each clustering EM makes five steps, and from the best three fifteen more (emEM; Biernacki, Celeux
     and Govaert, 2003), on some of the rows if there are many; the best two go on with all rows, beside what
-    k-means finds in all rows, where the others may have missed the few.
+    k-means finds in all rows, where the others may have missed the few. Rows that are far from all that was
+    found are worth a start of their own: as one component, beside the best start for the rest.
+
+    Parameters
+    ----------
+    sample : Sample
+    n_components : int
+    covariance_type : str
+    options_of : callable
+        Regularization and prior of so many components.
+    random_state : RandomState
+    n_samples : float, optional
+        Rows that the sample stands for, its own by default.
 
     References
     ----------
@@ -39,7 +56,7 @@ def find_start(
     highest likelihood in multivariate Gaussian mixture models, Computational Statistics & Data Analysis 41,
     561-575.
     """
-    shape = n_components, covariance_type
+    shape, options = (n_components, covariance_type), options_of(n_components)
     if n_components == 1:
         return _ranked(sample, clustered(sample, *shape, ["raw"], random_state), options, 1)[0]
     some, few = max(_ROWS, _ROWS_EACH * n_components), sample
@@ -47,10 +64,18 @@ def find_start(
         few = sample.take(np.sort(random_state.permutation(len(sample.X))[:some]))
     climbs = _ranked(few, clustered(few, *shape, METRICS * _ROUNDS, random_state), options, _FEW)
     climbs = _ranked(few, (climb.mixture for climb in climbs[:_KEPT]), options, _SOME)
-    if few is sample:
+    far = far_rows(climbs[0].mixture, sample, n_samples or len(sample.X))
+    has_far = bool(far.any()) and np.count_nonzero(~far) > n_components
+    if few is sample and not has_far:
         return climbs[0]
     mixtures = [climb.mixture for climb in climbs[: _KEPT - 1]]
-    mixtures += clustered(sample, *shape, ("standardized", "raw"), random_state)
+    if few is not sample:
+        mixtures += clustered(sample, *shape, ("standardized", "raw"), random_state)
+    if has_far:
+        rest = sample.take(np.flatnonzero(~far))
+        how: dict[str, Any] = {"options_of": options_of, "random_state": random_state, "n_samples": n_samples}
+        others = find_start(rest, n_components - 1, covariance_type, **how).mixture
+        mixtures.append(with_far(others, rest, sample.take(np.flatnonzero(far))))
     return _ranked(sample, mixtures, options, _FEW)[0]
 
 

@@ -1,0 +1,222 @@
+"""How `GaussianMixture` comes to its mixture: starts, a search if one is asked for, and a solver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from streamgmm.fit.batch import BatchResult
+from streamgmm.fit.path import path
+from streamgmm.fit.problem import Problem
+from streamgmm.fit.rows import ArrayRows, Rows
+from streamgmm.fit.solvers import DRAWS, solver_of
+from streamgmm.fit.start import BEST, Given, start_mixture
+from streamgmm.mixture import Mixture
+from streamgmm.sweep import CHUNK, thread_count
+
+from ._verbose import Reporter
+
+if TYPE_CHECKING:
+    from .batch import GaussianMixture
+
+AUTO = "auto"
+_SIZES = 10  # numbers of components that are tried at first
+_NEARLY = 0.7  # of those tried: if so many are best, more are tried
+_SINGULAR = (
+    "Fitting the mixture model failed because some components have ill-defined empirical covariance (for "
+    "instance caused by singleton or collapsed samples). Try to decrease the number of components, increase "
+    "reg_covar, or scale the input data. `prior='weak'` keeps every component from collapsing."
+)
+
+
+class Values(NamedTuple):
+    """What may be left open."""
+
+    tol: float
+    reg_covar: float | None
+    max_iter: int
+    init_params: str
+    solver: str
+
+
+_OURS = Values(1e-5, None, 1000, BEST, AUTO)
+_SKLEARNS = Values(1e-3, 1e-6, 100, "kmeans", "em")
+
+
+def values_of(model: GaussianMixture, given: Given) -> Values:
+    """Return the values of what may be left open: ours, or, with a start of its own, scikit-learn's."""
+    defaults = _OURS if model.init_params == BEST and given.is_nothing else _SKLEARNS
+    values = {name: getattr(model, name) for name in Values._fields}
+    return defaults._replace(**{name: v for name, v in values.items() if v not in (None, BEST, AUTO)})
+
+
+def last_bound(result: BatchResult) -> float:
+    """Return the last log-likelihood of a row."""
+    return float(result.lower_bounds[-1]) if result.lower_bounds else -np.inf
+
+
+def fitted(model: GaussianMixture, rows: Rows) -> BatchResult:
+    """Return the best of the fits from ``n_init`` starts, or of those with any number of components."""
+    if model.n_components == AUTO and not _goes_on(model):
+        return _of_any_size(model, rows)
+    _require_rows(_size(model), rows)
+    return max(_results(model, rows), key=last_bound)
+
+
+def fitted_along(
+    models: dict[int, GaussianMixture], rows: Rows, done: Callable[[], None] = lambda: None
+) -> dict[int, BatchResult]:
+    """Return fits for models that differ in their number of components alone, each from its neighbor's."""
+    model = models[max(models)]
+    _require_rows(max(models), rows)
+    values = values_of(model, Given())
+    problem = _problem(model, rows, values)
+    random_state = check_random_state(model.random_state)
+    best: dict[int, BatchResult] = {}
+    for _ in range(model.n_init):
+        seed = int(random_state.randint(2**31 - 1))
+        fit = partial(_fit_from, model, problem, values, seed=seed, n_threads=model.n_threads)
+        for n_components, result in path(problem, models, fit, seed):
+            if n_components not in best or last_bound(result) > last_bound(best[n_components]):
+                best[n_components] = result
+            done()
+    return best
+
+
+def may_follow(model: GaussianMixture) -> bool:
+    """Tell whether a fit may begin where that with another number of components ended."""
+    given = (model.weights_init, model.means_init, model.precisions_init)
+    is_bounded = model.reg_covar != 0 or model.prior is not None
+    return model.init_params == BEST and all(v is None for v in given) and is_bounded
+
+
+def _of_any_size(model: GaussianMixture, rows: Rows) -> BatchResult:
+    """Return the fit with the lowest BIC: of up to ten components, or of more if nearly as many are best."""
+    params = model.get_params(deep=False) | {"prior": "weak" if model.prior is None else model.prior}
+    if not may_follow(type(model)(**params)):
+        raise ValueError(
+            "`n_components='auto'` finds starts of its own: `init_params`, `weights_init`, `means_init` and "
+            "`precisions_init` must be left out"
+        )
+    best: BatchResult | None = None
+    smallest, least, most = np.inf, 1, min(_SIZES, rows.n_samples)
+    while True:
+        models = {K: type(model)(**{**params, "n_components": K}) for K in range(least, most + 1)}
+        for result in fitted_along(models, rows).values():
+            sums = rows.e_step(result.mixture, n_threads=model.n_threads)
+            bic = -2 * sums.log_likelihood + result.mixture.n_parameters * np.log(sums.weight)
+            if bic < smallest:
+                best, smallest = result, bic
+        assert best is not None
+        if best.mixture.n_components < _NEARLY * most or most == rows.n_samples:
+            return best
+        least, most = most + 1, min(2 * most, rows.n_samples)
+
+
+def _results(model: GaussianMixture, rows: Rows) -> Iterator[BatchResult]:
+    """Yield the fits from all starts: side by side if there are few rows, else one after the other."""
+    given = model._given(rows.n_features)
+    values = values_of(model, given)
+    problem = _problem(model, rows, values)
+    random_state = check_random_state(model.random_state)
+    shape = _size(model), model.covariance_type
+    jobs: list[Callable[..., BatchResult]] = []
+    while len(jobs) < model.n_init:
+        start, seed, lower_bound = None, 0, -np.inf
+        if _goes_on(model):
+            start, lower_bound = model._start_again(rows.n_features), model.lower_bound_
+        elif values.init_params != BEST:
+            X, weights = (rows.X, rows.weights) if isinstance(rows, ArrayRows) else rows.sample
+            how: dict[str, Any] = {"init_params": values.init_params, "random_state": random_state}
+            start = start_mixture(
+                X, weights, *shape, options=problem.options(_size(model)), given=given, **how
+            )
+            _require_regular(model, values, start)
+        if start is None or values.solver in DRAWS or model.search:
+            seed = int(random_state.randint(2**31 - 1))
+        jobs.append(partial(_fit_from, model, problem, values, start, seed=seed, lower_bound=lower_bound))
+        if _goes_on(model):
+            break
+    workers = min(thread_count(model.n_threads), len(jobs))
+    if workers > 1 and rows.n_samples <= CHUNK and not model.verbose:
+        with ThreadPoolExecutor(workers) as pool:
+            yield from pool.map(lambda job: job(n_threads=1), jobs)
+        return
+    reporter = Reporter(model.verbose, model.verbose_interval)
+    for number, job in enumerate(jobs):
+        reporter.begin(number)
+        result = job(n_threads=model.n_threads, callback=reporter.iteration)
+        if values.max_iter > 0:
+            reporter.end(last_bound(result), result.converged)
+        yield result
+
+
+def _fit_from(
+    model: GaussianMixture,
+    problem: Problem,
+    values: Values,
+    start: Mixture | None,
+    *,
+    seed: int,
+    lower_bound: float = -np.inf,
+    **how: Any,
+) -> BatchResult:
+    """Find a start if there is none, search if that is asked for, and fit to all rows."""
+    random_state = np.random.RandomState(seed)
+    if start is None:
+        start = problem.start(_size(model), random_state)
+    if model.search and values.max_iter > 0:
+        start = problem.search(start, random_state)
+    solver = solver_of(
+        values.solver,
+        options=problem.options(start.n_components),
+        tol=values.tol,
+        max_iter=values.max_iter,
+        seed=seed,
+        lower_bound=lower_bound,
+    )
+    result = solver(start, problem.rows, **how)
+    if result.n_iter != 1:  # a collapse in the only iteration is left to the warning, as in scikit-learn
+        _require_regular(model, values, result.mixture)
+    return result
+
+
+def _problem(model: GaussianMixture, rows: Rows, values: Values) -> Problem:
+    return Problem(
+        rows,
+        _size(model),
+        model.covariance_type,
+        reg_covar=values.reg_covar,
+        prior=model.prior,
+        n_threads=model.n_threads,
+    )
+
+
+def _size(model: GaussianMixture) -> int:
+    """Return the number of components, where it is one."""
+    assert isinstance(model.n_components, Integral)
+    return int(model.n_components)
+
+
+def _goes_on(model: GaussianMixture) -> bool:
+    """Tell whether a fit goes on from the last."""
+    return model.warm_start and hasattr(model, "converged_")
+
+
+def _require_rows(n_components: int, rows: Rows) -> None:
+    if rows.n_samples < n_components:
+        raise ValueError(
+            "Expected n_samples >= n_components "
+            f"but got n_components = {n_components}, n_samples = {rows.n_samples}"
+        )
+
+
+def _require_regular(model: GaussianMixture, values: Values, mixture: Mixture) -> None:
+    if values.reg_covar == 0 and model.prior is None and mixture.kind.is_singular(mixture.factor):
+        raise ValueError(_SINGULAR)
