@@ -75,20 +75,24 @@ def made(
     return X * np.geomspace(1.0, scales, n_features)
 
 
-def parallel(
-    n_samples: int, n_components: int, angle: float, seed: int, scales: float = 1.0, distance: float = 6.0
-) -> np.ndarray:
-    """Return rows of long thin Gaussians side by side, 30 times as long as wide, turned by an angle.
+def parallel_labeled(
+    n_samples: int, n_components: int, angle: float, seed: int, scales: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows of long thin Gaussians side by side, 30 times as long as wide, and their labels.
 
-    They are ``distance`` of their standard deviations across apart; ``angle`` is in degrees, and after the
-    turn the second feature is multiplied by ``scales``.
+    They are six of their standard deviations across apart, and turned by an angle in degrees; after that the
+    second feature is multiplied by ``scales``.
     """
     rng = np.random.default_rng(seed)
     labels = rng.integers(n_components, size=n_samples)
     X = rng.normal(size=(n_samples, 2)) * [30.0, 1.0]
-    X[:, 1] += distance * labels
+    X[:, 1] += 6.0 * labels
     c, s = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
-    return X @ np.array([[c, s], [-s, c]]) * [1.0, scales]
+    return X @ np.array([[c, s], [-s, c]]) * [1.0, scales], labels
+
+
+def parallel(n_samples: int, n_components: int, angle: float, seed: int, scales: float = 1.0) -> np.ndarray:
+    return parallel_labeled(n_samples, n_components, angle, seed, scales)[0]
 
 
 def unequal(
