@@ -54,6 +54,7 @@ bench: .venv/dev .venv/kernels
 	$(BIN)/python benchmarks/compare.py
 	$(BIN)/python benchmarks/gradients.py
 	$(BIN)/python benchmarks/categories.py
+	$(BIN)/python benchmarks/optimum.py
 
 # Runs every cell and every example; a warning is an error.
 docs: .venv/docs .venv/kernels
