@@ -3,7 +3,7 @@
 Each set gets up to 200 starts of nine kinds, each fitted by accelerated EM, and then random moves from the
 best five: two components are merged, another is split, and EM runs again; what is likelier is kept, until
 nothing has been gained for a while. A solution counts only if every component owns a volume: at least
-n_features + 1 effective rows, and no eigenvalue of its covariance, in units of the features' standard
+n_features + 1 effective rows, unless it shares its covariance, and no eigenvalue of that, in units of the features' standard
 deviations, below ten times the floor that is added to each variance (a millionth of the feature's). Otherwise
 the likelihood has no maximum.
 
@@ -67,7 +67,8 @@ def volumes_of(mixture: Mixture, X: np.ndarray) -> Volumes:
     rows = float(mixture.responsibilities(X, n_threads=1).sum(axis=0).min())
     matrices = mixture.covariance_matrices() / np.outer(deviations, deviations)
     eigenvalue = float(np.linalg.eigvalsh(matrices).min())
-    return Volumes(rows, eigenvalue, rows >= X.shape[1] + 1 and eigenvalue > 10 * FLOOR)
+    has_rows = mixture.kind.is_shared or rows >= X.shape[1] + 1
+    return Volumes(rows, eigenvalue, has_rows and eigenvalue > 10 * FLOOR)
 
 
 def read() -> dict[str, dict[str, Any]]:
