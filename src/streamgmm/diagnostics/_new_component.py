@@ -94,7 +94,7 @@ def unit(covariance_type: str, mean: Array) -> Mixture:
 def gaussian(covariance_type: str, mean: Array, covariance: Array) -> Mixture:
     """Return one Gaussian of a covariance type, with the covariance or what the type can express of it."""
     like = unit(covariance_type, mean)
-    root: Array = np.linalg.cholesky(covariance).T
+    root = np.asarray(np.linalg.cholesky(covariance).T, dtype=np.float64)
     moments = like.kind.products(root, root)[np.newaxis]
     return _m_step(Statistics(1.0, 0.0, np.ones(1), np.zeros((1, len(mean))), moments, like.means), like, 0.0)
 

@@ -132,8 +132,9 @@ def optimality(
     X : array-like of shape (n_samples, n_features)
     sample_weight : array-like of shape (n_samples,), optional
     thinnest : float, optional
-        Above 0. By default 1/2, or where that holds fewer rows than a component has parameters, were they
-        spread evenly, (n_parameters / n_rows)^(1 / n_features), at most 1.
+        Above 0. By default 1/2, or less if one of the mixture's own components is thinner; but not less than
+        (n_parameters / n_rows)^(1 / n_features), where a component would have a parameter for every row that
+        it holds if they were spread evenly; and at most 1.
     random_state : int or numpy.random.Generator, default=0
         Draws the rows for the search.
     n_threads : int, optional
@@ -227,7 +228,9 @@ def _least(
     root = mean.kind.roots(mean.factor, 1, n_features)[0]
     if thinnest is None:
         share = (mean.n_parameters + 1) / n_rows
-        thinnest = min(1.0, max(_HALF, share ** (1 / n_features)))
+        relative = np.linalg.solve(root, mixture.kind.roots(mixture.factor, *mixture.means.shape))
+        own = float(np.linalg.svd(relative, compute_uv=False).min())
+        thinnest = min(1.0, max(min(_HALF, own), share ** (1 / n_features)))
     Z = np.ascontiguousarray(np.linalg.solve(root, (rows - center).T).T)
     variances, axes = principal(fitted_to(Z, w, unit(mixture.covariance_type, np.zeros(n_features))))
     lengths = np.where(variances > _FLAT, thinnest * np.sqrt(np.clip(variances, _FLAT, 1.0)), 1.0)
