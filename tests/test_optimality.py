@@ -195,6 +195,14 @@ def test_of_many_rows_a_few_that_are_far_are_found():
     assert optimality(fitted(X[60:], 1), X).gain == found.gain
 
 
+def test_what_regularization_adds_to_dependent_features_is_no_finding():
+    X = np.random.default_rng(0).normal(size=(500, 2))
+    X = np.column_stack([X, X.sum(axis=1) + 1e-7 * X[::-1, 0]])
+    assert not optimality(fitted(X, 1), X).is_improvable
+    wide = Mixture([1.0], [np.zeros(3)], [1e10 * np.eye(3)])
+    assert optimality(wide, X).is_improvable
+
+
 def test_far_rows_and_constant_columns():
     X = np.random.default_rng(0).normal(size=(100, 2))
     X[:, 1] = 3.0

@@ -19,7 +19,10 @@ from .finding import Finding
 EXACT_FEATURES = 3
 _SEARCHED, _WORST = 2048, 512  # rows, and how many of them are those that the mixture fits worst
 _HALF = 0.5  # standard deviation of a new component, relative to those of the mixture
-_FLAT = 1e-9  # of a variance, below which rows do not vary
+_FLAT, _ROUNDING = (
+    1e-6,
+    1e-12,
+)  # of the largest variance, and of the mixture's: what is below is regularization
 _SAID = 3  # features
 
 
@@ -118,7 +121,8 @@ def optimality(
 
     The likelihood has no maximum unless covariances are bounded below. Allowed are components that exceed
     ``thinnest`` squared times the mixture's mean covariance, or the rows' covariance in directions in which
-    that is smaller. Such a bound follows any change of units that the covariance type can express.
+    that is smaller; where the rows do not vary, none is thinner than the mixture. Such a bound follows any
+    change of units that the covariance type can express.
 
     Every allowed component is an average of components with the least covariance, so that a search for
     places alone finds the largest directional derivative. It is exact, by branch and bound, in up to 3
@@ -233,5 +237,6 @@ def _least(
         thinnest = min(1.0, max(min(_HALF, own), share ** (1 / n_features)))
     Z = np.ascontiguousarray(np.linalg.solve(root, (rows - center).T).T)
     variances, axes = principal(fitted_to(Z, w, unit(mixture.covariance_type, np.zeros(n_features))))
-    lengths = np.where(variances > _FLAT, thinnest * np.sqrt(np.clip(variances, _FLAT, 1.0)), 1.0)
+    varies = variances > max(_FLAT * variances[-1], _ROUNDING)
+    lengths = np.where(varies, thinnest * np.sqrt(np.clip(variances, _ROUNDING, 1.0)), 1.0)
     return root @ (axes * lengths) @ axes.T, center
