@@ -18,6 +18,7 @@ from click.testing import CliRunner
 
 from streamgmm import Mixture, OnlineGaussianMixture, datasets, load
 from streamgmm.cli.app import streamgmm
+from streamgmm.diagnostics import optimality
 from streamgmm.estimators import Trail
 from streamgmm.persistence import ModelFileError
 from streamgmm.plots._colors import look
@@ -222,8 +223,16 @@ def test_findings_are_said_with_names(tmp_path):
     assert any("flat along 'flat & even'" in item for item in reader.items)
     assert "flat along &#x27;flat &amp; even&#x27;" in page
     assert any("constant columns in the first 1024 rows: 'flat & even'; " in item for item in reader.items)
-    write_report(tmp_path / "r.html", OnlineGaussianMixture(2, random_state=0), datasets.load_faithful().data)
-    assert "Nothing: the diagnostics find no fault" in read(tmp_path / "r.html")[0]
+    X = datasets.load_faithful().data
+    model = write_report(tmp_path / "r.html", OnlineGaussianMixture(2, random_state=0), X)
+    page, _ = read(tmp_path / "r.html")
+    assert "Nothing: the diagnostics find no fault" in page
+    best = optimality(model, X)
+    assert best.finding.kind == "near-optimal"
+    assert f"would gain {best.gain:.3g} nats a row, and BIC charges {best.charge:.3g}" in page
+    write_report(tmp_path / "r.html", OnlineGaussianMixture(1), X, feature_names=["length", "wait"])
+    best = optimality(OnlineGaussianMixture(1).fit(X), X)
+    assert best.finding.text(["length", "wait"]) in read(tmp_path / "r.html")[1].items
 
 
 def test_no_finding_advises_the_rule_that_was_used(X):

@@ -11,6 +11,7 @@ from streamgmm.statistics import Array, Statistics
 from ._words import MOSTLY, along, require_mixture
 from .conditions import condition_numbers, marchenko_pastur_condition
 from .finding import Finding
+from .optimality import Optimality
 
 UNUSED_WEIGHT, UNUSED_ROWS = 1e-3, 0.5
 NOISE_CONDITION = 30.0  # about two rows for each feature
@@ -22,23 +23,27 @@ _MORE_ROWS = ("more rows", "fewer components", 'covariance_type="diag" or "tied"
 _SHARED = "The covariance that all components share"
 
 
-def explain(mixture: Mixture, statistics: Statistics) -> list[Finding]:
+def explain(mixture: Mixture, statistics: Statistics, optimality: Optimality | None = None) -> list[Finding]:
     """Say what is wrong with a mixture, and what to do about it.
 
-    Four things are looked for:
+    Five things are looked for:
 
     - unused: a weight below 0.001 and less than half a row;
     - starved: too few rows for the covariance, n_features + 1 for "full" and 2 for "diag" and "spherical",
       or so few that white noise would show a condition number above 30 by Marchenko and Pastur;
     - near-singular: in units of the rows' spread, some direction's standard deviation is below 0.001; or
       the condition number is above 1e10 from the features' units alone;
-    - duplicate: a Bhattacharyya distance below 0.005, which no change of units changes.
+    - duplicate: a Bhattacharyya distance below 0.005, which no change of units changes;
+    - improvable: one more component gains more than BIC charges for its parameters. That takes the rows: it
+      is said if `optimality` has looked at them.
 
     Parameters
     ----------
     mixture : Mixture
     statistics : Statistics
         Of rows under this mixture, from `e_step`; they need not be the rows that it was learned from.
+    optimality : Optimality, optional
+        Of this mixture, from `streamgmm.diagnostics.optimality`.
 
     Returns
     -------
@@ -65,6 +70,8 @@ components, covariance_type="diag" or "tied", or prior="weak".
     """
     require_mixture(mixture)
     _require_matching(statistics, mixture)
+    if not isinstance(optimality, Optimality | None):
+        raise ValueError(f"`optimality` must be an Optimality or None, got {type(optimality).__name__}")
     finite = np.isfinite(mixture.means).all(axis=1) & np.isfinite(mixture.kernel_factor()).all(axis=(1, 2))
     if not finite.all():
         broken = tuple(int(k) for k in np.flatnonzero(~finite))
@@ -80,6 +87,7 @@ components, covariance_type="diag" or "tied", or prior="weak".
         *_starved(mixture, statistics, used),
         *_near_singular(mixture, statistics, used),
         *_duplicates(mixture, used),
+        *([optimality.finding] if optimality is not None and optimality.is_improvable else []),
     ]
 
 

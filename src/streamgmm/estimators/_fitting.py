@@ -41,19 +41,24 @@ class Values(NamedTuple):
     tol: float
     reg_covar: float | None
     max_iter: int
+    n_init: int
     init_params: str
-    solver: str
 
 
-_OURS = Values(1e-5, None, 1000, BEST, AUTO)
-_SKLEARNS = Values(1e-3, 1e-6, 100, "kmeans", "em")
+_OURS = Values(1e-5, None, 1000, 1, BEST)
+_SKLEARNS = Values(1e-3, 1e-6, 100, 1, "kmeans")
+_STARTS = ("weights_init", "means_init", "precisions_init")
 
 
-def values_of(model: GaussianMixture, given: Given) -> Values:
-    """Return the values of what may be left open: ours, or, with a start of its own, scikit-learn's."""
-    defaults = _OURS if model.init_params == BEST and given.is_nothing else _SKLEARNS
-    values = {name: getattr(model, name) for name in Values._fields}
-    return defaults._replace(**{name: v for name, v in values.items() if v not in (None, BEST, AUTO)})
+def values_of(model: GaussianMixture) -> Values:
+    """Return the values of what may be left open: scikit-learn's if one of its arguments is given, else ours.
+
+    ``init_params="best"`` is not scikit-learn's, and it has no ``n_components="auto"``.
+    """
+    given = {name: getattr(model, name) for name in Values._fields if getattr(model, name) is not None}
+    has_start = any(getattr(model, name) is not None for name in _STARTS)
+    is_ours = model.init_params == BEST or model.n_components == AUTO or not (given or has_start)
+    return (_OURS if is_ours else _SKLEARNS)._replace(**given)
 
 
 def last_bound(result: BatchResult) -> float:
@@ -75,11 +80,11 @@ def fitted_along(
     """Return fits for models that differ in their number of components alone, each from its neighbor's."""
     model = models[max(models)]
     _require_rows(max(models), rows)
-    values = values_of(model, Given())
+    values = values_of(model)
     problem = _problem(model, rows, values)
     random_state = check_random_state(model.random_state)
     best: dict[int, BatchResult] = {}
-    for _ in range(model.n_init):
+    for _ in range(values.n_init):
         seed = int(random_state.randint(2**31 - 1))
         fit = partial(_fit_from, model, problem, values, seed=seed, n_threads=model.n_threads)
         for n_components, result in path(problem, models, fit, seed):
@@ -91,9 +96,10 @@ def fitted_along(
 
 def may_follow(model: GaussianMixture) -> bool:
     """Tell whether a fit may begin where that with another number of components ended."""
-    given = (model.weights_init, model.means_init, model.precisions_init)
-    is_bounded = model.reg_covar != 0 or model.prior is not None
-    return model.init_params == BEST and all(v is None for v in given) and is_bounded
+    values = values_of(model)
+    is_bounded = values.reg_covar != 0 or model.prior is not None
+    has_start = any(getattr(model, name) is not None for name in _STARTS)
+    return values.init_params == BEST and not has_start and is_bounded
 
 
 def _of_any_size(model: GaussianMixture, rows: Rows) -> BatchResult:
@@ -101,9 +107,10 @@ def _of_any_size(model: GaussianMixture, rows: Rows) -> BatchResult:
     params = model.get_params(deep=False) | {"prior": "weak" if model.prior is None else model.prior}
     if not may_follow(type(model)(**params)):
         raise ValueError(
-            "`n_components='auto'` finds starts of its own: `init_params`, `weights_init`, `means_init` and "
-            "`precisions_init` must be left out"
+            "`n_components='auto'` must find starts of its own: leave `init_params`, `weights_init`, "
+            "`means_init` and `precisions_init` out"
         )
+    params["init_params"] = BEST
     best: BatchResult | None = None
     smallest, least, most = np.inf, 1, min(_SIZES, rows.n_samples)
     while True:
@@ -121,13 +128,12 @@ def _of_any_size(model: GaussianMixture, rows: Rows) -> BatchResult:
 
 def _results(model: GaussianMixture, rows: Rows) -> Iterator[BatchResult]:
     """Yield the fits from all starts: side by side if there are few rows, else one after the other."""
-    given = model._given(rows.n_features)
-    values = values_of(model, given)
+    given, values = model._given(rows.n_features), values_of(model)
     problem = _problem(model, rows, values)
     random_state = check_random_state(model.random_state)
     shape = _size(model), model.covariance_type
     jobs: list[Callable[..., BatchResult]] = []
-    while len(jobs) < model.n_init:
+    while len(jobs) < values.n_init:
         start, seed, lower_bound = None, 0, -np.inf
         if _goes_on(model):
             start, lower_bound = model._start_again(rows.n_features), model.lower_bound_
@@ -138,9 +144,10 @@ def _results(model: GaussianMixture, rows: Rows) -> Iterator[BatchResult]:
                 X, weights, *shape, options=problem.options(_size(model)), given=given, **how
             )
             _require_regular(model, values, start)
-        if start is None or values.solver in DRAWS or model.search:
+        if start is None or model.solver in DRAWS or model.search:
             seed = int(random_state.randint(2**31 - 1))
-        jobs.append(partial(_fit_from, model, problem, values, start, seed=seed, lower_bound=lower_bound))
+        known: dict[str, Any] = {"given": given, "seed": seed, "lower_bound": lower_bound}
+        jobs.append(partial(_fit_from, model, problem, values, start, **known))
         if _goes_on(model):
             break
     workers = min(thread_count(model.n_threads), len(jobs))
@@ -164,17 +171,19 @@ def _fit_from(
     start: Mixture | None,
     *,
     seed: int,
+    given: Given | None = None,
     lower_bound: float = -np.inf,
     **how: Any,
 ) -> BatchResult:
     """Find a start if there is none, search if that is asked for, and fit to all rows."""
     random_state = np.random.RandomState(seed)
     if start is None:
-        start = problem.start(_size(model), random_state)
+        start = (given or Given()).replace_in(problem.start(_size(model), random_state))
     if model.search and values.max_iter > 0:
         start = problem.search(start, random_state)
+    name = "em" if model.solver == AUTO and values.init_params != BEST else model.solver
     solver = solver_of(
-        values.solver,
+        name,
         options=problem.options(start.n_components),
         tol=values.tol,
         max_iter=values.max_iter,

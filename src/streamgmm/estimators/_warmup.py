@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 
 from streamgmm import covariance, priors
-from streamgmm.diagnostics import Finding
+from streamgmm.diagnostics.discrete import constant_columns, duplicate_rows
 from streamgmm.fit.batch import BatchResult, fit_em
 from streamgmm.fit.rows import ArrayRows
 from streamgmm.fit.start import Given, feature_moments, initialize, initialize_cold
@@ -220,23 +220,14 @@ class WarmUp:
         n_rows = self.n_rows
         constant = tuple(int(a) for a in np.flatnonzero(np.ptp(self.X, axis=0) == 0))
         if constant and n_rows > 1:
-            say = (
-                "constant columns in the first {rows} rows: {columns}; each is given a small variance "
-                "(`reg_covar`)"
-            )
-            finding = Finding("constant-columns", say, {"rows": n_rows}, features=constant)
-            warnings.warn(finding, UserWarning, stacklevel=2)
+            where = "the first {rows} rows: {columns}; each is given a small variance (`reg_covar`)"
+            warnings.warn(constant_columns(constant, n_rows, where), UserWarning, stacklevel=2)
         if 2 * self.n_distinct <= n_rows and n_rows > 1:
             rows, index = np.unique(self.X, axis=0, return_inverse=True)
             counts = np.bincount(index.ravel(), self.counts).astype(np.int64)
             most = int(np.argmax(counts))
-            say = (
-                "duplicate rows: only {distinct} of the first {rows} rows are distinct; {row} occurs {times} "
-                "times"
-            )
-            values = {"row": rows[most].tolist(), "times": int(counts[most])}
-            values |= {"distinct": self.n_distinct, "rows": n_rows}
-            warnings.warn(Finding("duplicate-rows", say, values), UserWarning, stacklevel=2)
+            found = duplicate_rows(rows[most], int(counts[most]), self.n_distinct, n_rows, "the first {rows}")
+            warnings.warn(found, UserWarning, stacklevel=2)
 
 
 def _or_ones(weights: Array, X: Any) -> Array:

@@ -36,27 +36,36 @@ _NOT_CONVERGED = (
 class GaussianMixture(ReadingMixin):
     """Gaussian mixture fitted to all rows: scikit-learn's, with more to it.
 
-    Parameters, methods, attributes, warnings and errors are those of `sklearn.mixture.GaussianMixture`; from
-    the same start each iteration is the same. What follows ``verbose_interval`` is new, as are sample weights
-    and rows that do not fit into memory.
+    Parameters, methods, attributes, warnings and errors are those of `sklearn.mixture.GaussianMixture`. With
+    nothing given for the fit it finds better optima: the best of several starts, and EM that stops where
+    little is left to gain. If one of ``tol``, ``reg_covar``, ``max_iter``, ``n_init``, ``init_params`` and the
+    starts is given, the others have scikit-learn's values, and from the same start each iteration is the
+    same: ``init_params="kmeans"`` alone gives scikit-learn's numbers. What follows ``verbose_interval`` is
+    new, as are sample weights and rows that do not fit into memory.
 
     Parameters
     ----------
-    n_components : int, default=1
+    n_components : int or "auto", default=1
+        "auto" is `streamgmm.select` for this covariance type: the number with the lowest BIC, each fit with a
+        weak prior unless another is given.
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
-    tol : float, default=1e-3
-        EM stops when the mean log-likelihood of a row changes by less. Accelerated EM wants that twice in a
-        row, "sgd" and "online-em" from one pass to the next; L-BFGS stops at a relative change of tol / 1000.
-    reg_covar : float, default=1e-6
-        Variance added to each feature at each M-step. "lbfgs" climbs instead a log-likelihood with the
-        penalty that stands for it (`streamgmm.fit.penalty.penalty_of`).
-    max_iter : int, default=100
-        Iterations; passes over the rows for all but "lbfgs".
-    n_init : int, default=1
-        Starts, on all cores; the best is kept.
-    init_params : {"kmeans", "k-means++", "random", "random_from_data"}, default="kmeans"
-        Of more than 65536 rows, the start is found from 8192 of them, drawn at random: the
-        better of two fits.
+    tol : float, optional
+        1e-5 nats a row: EM stops when, by extrapolation, less is left to gain. scikit-learn's: 1e-3, at a
+        change of the mean log-likelihood by less. Accelerated EM wants that twice in a row, "sgd" and
+        "online-em" from one pass to the next; L-BFGS stops at a relative change of tol / 1000.
+    reg_covar : float, optional
+        Variance added to each feature at each M-step: a millionth of the feature's own, or of what the middle
+        half of the rows says if that is less, so that units do not matter. scikit-learn's: 1e-6. "lbfgs"
+        climbs instead a log-likelihood with the penalty that stands for it
+        (`streamgmm.fit.penalty.penalty_of`).
+    max_iter : int, optional
+        Iterations, 1000 (scikit-learn's: 100); passes over the rows for all but "lbfgs".
+    n_init : int, optional
+        Starts, on all cores, 1 by default; the best fit is kept.
+    init_params : {"best", "kmeans", "k-means++", "random", "random_from_data"}, optional
+        "best" tries k-means in several metrics, with a few steps of EM each
+        (`streamgmm.fit.start.several.find_start`); of more than 65536 rows on a sample of 8192 in which those
+        are not missing that are few and far from all others. The others are scikit-learn's.
     weights_init : array-like of shape (n_components,), optional
     means_init : array-like of shape (n_components, n_features), optional
     precisions_init : array-like, optional
@@ -65,9 +74,14 @@ class GaussianMixture(ReadingMixin):
     warm_start : bool, default=False
     verbose : int, default=0
     verbose_interval : int, default=10
-    solver : {"em", "accelerated-em", "lbfgs", "sgd", "online-em"}, default="em"
-        "accelerated-em" needs far fewer passes where components overlap; so does "lbfgs"; "sgd"
-        (preconditioned gradient ascent) and "online-em" learn from mini-batches of 256 rows in random order.
+    solver : {"auto", "em", "accelerated-em", "lbfgs", "sgd", "online-em"}, default="auto"
+        "auto" is EM, on many rows accelerated; with scikit-learn's values it is "em". "accelerated-em" needs
+        far fewer passes where components overlap; so does "lbfgs"; "sgd" (preconditioned gradient ascent) and
+        "online-em" learn from mini-batches of 256 rows in random order.
+    search : bool, default=False
+        Whether to go on from the optimum of the start: as long as that leads higher, two components are
+        merged where one is split (`streamgmm.fit.search.improve`). Better than any number of ``n_init``, and
+        faster.
     prior : {None, "weak"} or ConjugatePrior, default=None
         "weak" is mclust's conjugate prior, scaled to the rows: no component collapses.
     n_threads : int, optional
@@ -112,8 +126,8 @@ class GaussianMixture(ReadingMixin):
     tol: float | None = None
     reg_covar: float | None = None
     max_iter: int | None = None
-    n_init: int = 1
-    init_params: str = BEST
+    n_init: int | None = None
+    init_params: str | None = None
     weights_init: Any = None
     means_init: Any = None
     precisions_init: Any = None
@@ -132,8 +146,8 @@ class GaussianMixture(ReadingMixin):
         "tol": [Interval(Real, 0.0, None, closed="left"), None],
         "reg_covar": [Interval(Real, 0.0, None, closed="left"), None],
         "max_iter": [Interval(Integral, 0, None, closed="left"), None],
-        "init_params": [StrOptions({BEST, *METHODS})],
-        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "init_params": [StrOptions({BEST, *METHODS}), None],
+        "n_init": [Interval(Integral, 1, None, closed="left"), None],
         "warm_start": ["boolean"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
         "solver": [StrOptions(set(SOLVERS))],

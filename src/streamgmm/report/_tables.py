@@ -40,6 +40,9 @@ def findings(report: Report) -> str:
     """Return what was found, and what was said while learning; that nothing was, if so."""
     found = report.findings
     parts = [_list(found) if found else "<p>Nothing: the diagnostics find no fault with mixture or run.</p>"]
+    best = report.optimality
+    if best is not None and not best.is_improvable:
+        parts.append(f"<p>{_escaped(best.finding.text(report.feature_names))}</p>")
     if report.warnings:
         parts.append(f"<h3>Warnings while learning</h3>{_list(report.warnings)}")
     return "".join(parts)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamgmm import rules
-from streamgmm.diagnostics import Finding, explain
+from streamgmm.diagnostics import Finding, Optimality, explain, optimality
 from streamgmm.diagnostics.progress import judged
 from streamgmm.estimators import Trail
 from streamgmm.mixture import Mixture
@@ -80,11 +81,23 @@ class Report:
         """What the diagnostics find wrong with the mixture and with the run, with the features' names."""
         rule = self.settings.get("rule")
         rule = rules.get(rule) if isinstance(rule, rules.Rule) or rule in rules.names() else None
-        found = [*_explain(self.mixture, self.summary), *judged(self.history, rule, self.mixture)]
+        found = [
+            *_explain(self.mixture, self.summary, self.optimality),
+            *judged(self.history, rule, self.mixture),
+        ]
         return tuple(finding.text(self.feature_names) for finding in found)
 
+    @cached_property
+    def optimality(self) -> Optimality | None:
+        """What one more component could gain, by the sample; None for a mixture that does not fit at all."""
+        mixture, sample = self.mixture, self.summary.sample
+        if not np.isfinite(mixture.kernel_factor()).all() or mixture.kind.is_singular(mixture.factor):
+            return None
+        near = mixture.log_prob(sample) > TOO_FAR
+        return optimality(mixture, sample[near]) if near.any() else None
 
-def _explain(mixture: Mixture, summary: Summary) -> list[Finding]:
+
+def _explain(mixture: Mixture, summary: Summary, optimality: Optimality | None) -> list[Finding]:
     """Judge the mixture by the sample, as if it were all rows."""
     sample = summary.sample
     near = mixture.log_prob(sample) > TOO_FAR
@@ -93,7 +106,7 @@ def _explain(mixture: Mixture, summary: Summary) -> list[Finding]:
         remedies = ("standardize the rows", "a smaller learning rate")
         return [Finding("strange", f"{message} for float64.", {}, remedies)]
     statistics = e_step(mixture, sample[near])
-    return explain(mixture, statistics.scale(summary.n_rows / len(sample)))
+    return explain(mixture, statistics.scale(summary.n_rows / len(sample)), optimality)
 
 
 def separating(mixture: Mixture, n_features: int) -> list[int]:
