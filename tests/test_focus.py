@@ -244,8 +244,7 @@ def test_a_start_for_far_rows_makes_them_one_component(covariance_type):
     assert start.covariance_type == covariance_type
     np.testing.assert_allclose(start.means[2], X[labels == 2].mean(axis=0))
     np.testing.assert_allclose(start.weights[2], 1e-3)
-    if covariance_type == "full":
-        np.testing.assert_allclose(
-            start.covariances[2], np.cov(X[~far].T, bias=True) + np.cov(X[far].T, bias=True)
-        )
+    widths = np.sqrt(X[~far].var(axis=0) + X[far].var(axis=0))
+    expected = {"tied": start.standard_deviations[0], "spherical": np.sqrt(np.square(widths).mean())}
+    np.testing.assert_allclose(start.standard_deviations[2], expected.get(covariance_type, widths))
     assert not far_rows(mixture, rest, len(rest.X)).any()

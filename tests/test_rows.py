@@ -115,7 +115,7 @@ def test_select_reads_each_row_once_for_all(tmp_path):
         passes.append(1)
         return np.array_split(X, 4)
 
-    settings = {"covariance_types": ["diag"], "random_state": 0, "max_iter": 3, "tol": 0.0}
+    settings = {"covariance_types": ["diag"], "random_state": 0, "max_iter": 3, "tol": 0.0, "prior": None}
     found = select(batches, [1, 2], **settings)
     for row, other in zip(found.table, select(X, [1, 2], **settings).table, strict=True):
         assert row.value == pytest.approx(other.value, rel=1e-9)

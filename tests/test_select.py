@@ -24,7 +24,7 @@ def rows(n=600):
 @pytest.mark.parametrize("criterion", ["bic", "aic", "icl"])
 def test_values_are_those_of_scikit_learn(criterion):
     X = rows()
-    found = select(X, [1, 3], covariance_types=["diag", "tied"], criterion=criterion, **SETTINGS)
+    found = select(X, [1, 3], covariance_types=["diag", "tied"], criterion=criterion, prior=None, **SETTINGS)
     assert len(found.table) == 4
     for row in found.table:
         theirs = Other(row.n_components, covariance_type=row.covariance_type, **SETTINGS).fit(X)
@@ -84,6 +84,7 @@ def test_progress_and_failures(capsys):
         [1, 3],
         covariance_types=["full"],
         reg_covar=0.0,
+        prior=None,
         progress=lambda *done: calls.append(done),
         **SETTINGS,
     )
@@ -91,7 +92,7 @@ def test_progress_and_failures(capsys):
     assert found.failures[0][:2] == (3, "full")
     assert found.best.n_components == 1
     with pytest.raises(ValueError, match="no mixture could be fitted"):
-        select(X, [3], reg_covar=0.0, **SETTINGS)
+        select(X, [3], reg_covar=0.0, prior=None, **SETTINGS)
     select(X, [1], progress=True, **SETTINGS)
     assert "4 of 4 mixtures" in capsys.readouterr().err
 

@@ -92,8 +92,8 @@ class CovarianceType(Protocol):
     def from_variances(self, variances: Array) -> Array:
         """Return the factor nearest to independent features with variances (n_components, n_features)."""
 
-    def from_matrix(self, covariance: Array, n_components: int) -> Array:
-        """Return the factor nearest to the same positive definite matrix for all components."""
+    def from_root(self, root: Array, n_components: int) -> Array:
+        """Return the factor nearest to root root' for all components, for a regular matrix."""
 
     def random_factor(
         self, rng: np.random.Generator, n_components: int, n_features: int, low: float, high: float

@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from streamgmm import covariance
-from streamgmm._compat.sklearn import Interval, StrOptions, fit_context
+from streamgmm._compat.sklearn import Hidden, Interval, StrOptions, fit_context
 from streamgmm.covariance import CovarianceType
 from streamgmm.fit.batch import BatchResult
 from streamgmm.fit.rows import SAMPLE, Rows, rows_of
@@ -38,8 +38,8 @@ class GaussianMixture(ReadingMixin):
 
     Parameters, methods, attributes, warnings and errors are those of `sklearn.mixture.GaussianMixture`. With
     nothing given for the fit it finds better optima: the best of several starts, and EM that stops where
-    little is left to gain. If one of ``tol``, ``reg_covar``, ``max_iter``, ``n_init``, ``init_params`` and the
-    starts is given, the others have scikit-learn's values, and from the same start each iteration is the
+    little is left to gain. If one of ``tol``, ``reg_covar``, ``max_iter``, ``n_init``, ``init_params`` and
+    the starts is given, the others have scikit-learn's values, and from the same start each iteration is the
     same: ``init_params="kmeans"`` alone gives scikit-learn's numbers. What follows ``verbose_interval`` is
     new, as are sample weights and rows that do not fit into memory.
 
@@ -142,12 +142,13 @@ class GaussianMixture(ReadingMixin):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **CONSTRAINTS,
-        "n_components": [*CONSTRAINTS["n_components"], StrOptions({AUTO})],
-        "tol": [Interval(Real, 0.0, None, closed="left"), None],
-        "reg_covar": [Interval(Real, 0.0, None, closed="left"), None],
-        "max_iter": [Interval(Integral, 0, None, closed="left"), None],
-        "init_params": [StrOptions({BEST, *METHODS}), None],
-        "n_init": [Interval(Integral, 1, None, closed="left"), None],
+        # hidden: what scikit-learn's messages do not name
+        "n_components": [*CONSTRAINTS["n_components"], Hidden(StrOptions({AUTO}))],
+        "tol": [Interval(Real, 0.0, None, closed="left"), Hidden(None)],
+        "reg_covar": [Interval(Real, 0.0, None, closed="left"), Hidden(None)],
+        "max_iter": [Interval(Integral, 0, None, closed="left"), Hidden(None)],
+        "n_init": [Interval(Integral, 1, None, closed="left"), Hidden(None)],
+        "init_params": [StrOptions({BEST, *METHODS}), Hidden(None)],
         "warm_start": ["boolean"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
         "solver": [StrOptions(set(SOLVERS))],

@@ -33,14 +33,16 @@ class Judge:
 
     @cached_property
     def _least(self) -> Array:
-        """Products of the deviations below which a component is at the floor (n_features, n_features)."""
+        """The features' deviations below which a component is at the floor (n_features, 1)."""
         deviations = robust_deviations(self.sample.X, self.sample.weights)
-        return _AT_THE_FLOOR * FLOOR * np.outer(deviations, deviations)
+        return np.sqrt(_AT_THE_FLOOR * FLOOR) * deviations[:, np.newaxis]
 
     @cached_property
     def _rows_are_thin(self) -> bool:
         """Whether the rows are at the floor themselves: then any component is."""
-        return bool(np.linalg.eigvalsh(self.sample.covariance / self._least)[0] < 1.0)
+        ratio = self.sample.deviations / self._least[:, 0]
+        values = np.linalg.eigvalsh(self.sample.correlation * ratio * ratio[:, np.newaxis])
+        return bool(values[0] < 1.0)
 
     def without_volume(self, mixture: Mixture, nk: Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Tell which components with so many effective rows own no volume (n_components,)."""
@@ -49,7 +51,8 @@ class Judge:
             few = nk < mixture.n_features + 1 - 1e-9
         if self._rows_are_thin:
             return few
-        return few | (np.linalg.eigvalsh(mixture.covariance_matrices() / self._least)[:, 0] < 1.0)
+        roots = mixture.kind.roots(mixture.factor, mixture.n_components, mixture.n_features)
+        return few | (np.linalg.svd(roots / self._least, compute_uv=False)[:, -1] < 1.0)
 
     def value(self, climb: Climb) -> float:
         """Return the mean of a row before the last iteration, with credit as above."""

@@ -50,8 +50,11 @@ class Diagonal(CovarianceType):
     def allows(self, precisions: Array) -> bool:
         return bool((precisions > 0).all())
 
-    def from_matrix(self, covariance: Array, n_components: int) -> Array:
-        return self.from_variances(np.repeat(np.diag(covariance)[np.newaxis], n_components, axis=0))
+    def from_root(self, root: Array, n_components: int) -> Array:
+        deviations = np.hypot.reduce(root, axis=1)
+        if self.pooled:
+            return np.full(n_components, np.hypot.reduce(deviations) / np.sqrt(len(root)))
+        return np.repeat(deviations[np.newaxis], n_components, axis=0)
 
     def random_factor(
         self, rng: np.random.Generator, n_components: int, n_features: int, low: float, high: float

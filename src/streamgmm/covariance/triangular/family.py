@@ -59,8 +59,8 @@ class Triangular(CovarianceType):
         mean = variances.mean(axis=0) if self.is_shared else variances
         return np.sqrt(mean)[..., np.newaxis] * np.eye(variances.shape[-1])
 
-    def from_matrix(self, covariance: Array, n_components: int) -> Array:
-        factor = cholesky(covariance, "covariance")
+    def from_root(self, root: Array, n_components: int) -> Array:
+        factor = lower_root(root)
         return factor if self.is_shared else np.repeat(factor[np.newaxis], n_components, axis=0)
 
     def random_factor(

@@ -17,6 +17,7 @@ from .moments import FLOOR, feature_moments
 
 METRICS = ("standardized", "within", "raw", "whitened")
 _LLOYD = 20
+_LEAST = 1e-200
 
 
 class Sample:
@@ -35,9 +36,9 @@ class Sample:
         self.mean, self.covariance, self.deviations = feature_moments(X, weights)
 
     @cached_property
-    def units(self) -> Array:
-        """Products of the features' standard deviations (n_features, n_features)."""
-        return np.outer(self.deviations, self.deviations)
+    def correlation(self) -> Array:
+        """The covariance in standard deviations (n_features, n_features)."""
+        return self.covariance / self.deviations / self.deviations[:, np.newaxis]
 
     @cached_property
     def standardized(self) -> Array:
@@ -68,8 +69,7 @@ def clustered(
     "standardized", the features' standard deviations; "whitened", the rows' covariance; "within", that within
     the clusters found before, in which long thin components side by side are round.
     """
-    correlation = sample.covariance / sample.units
-    within = correlation
+    correlation = within = sample.correlation
     n_features = len(sample.mean)
     for metric in metrics:
         if metric == "raw":
@@ -87,13 +87,14 @@ def clustered(
         shares = counts / counts.sum()
         within = correlation - (shares[:, np.newaxis] * centers).T @ centers
         values, vectors = _axes(within)
-        matrix = sample.units * ((vectors * values) @ vectors.T)
+        axes = sample.deviations[:, np.newaxis] * vectors * np.sqrt(values)
         means = sample.mean + sample.deviations * centers
-        factor = covariance.get(covariance_type).from_matrix(matrix, n_components)
+        factor = covariance.get(covariance_type).from_root(axes, n_components)
         yield Mixture.from_factor(np.log(shares), means, factor, covariance_type)
 
 
 def _axes(matrix: Array) -> tuple[Array, Array]:
     """Return eigenvalues that can be divided by, and eigenvectors."""
     values, vectors = np.linalg.eigh(matrix)
-    return np.maximum(values, FLOOR * values[-1]), vectors
+    largest = values[-1] if values[-1] > _LEAST else 1.0  # of rows that do not vary
+    return np.maximum(values, FLOOR * largest), vectors

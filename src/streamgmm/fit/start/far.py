@@ -41,7 +41,8 @@ def with_far(others: Mixture, rest: Sample, far: Sample) -> Mixture:
     are everything or nothing.
     """
     kind = others.kind
-    alone = kind.from_matrix(rest.covariance + far.covariance, 1)
+    widths = np.sqrt(np.diag(rest.covariance) + np.diag(far.covariance))
+    alone = kind.from_variances(np.square(np.maximum(widths, rest.deviations))[np.newaxis])
     total = far.row_weights.sum() + rest.row_weights.sum()
     shares = np.log([rest.row_weights.sum() / total, far.row_weights.sum() / total])
     log_weights = np.append(others.log_weights + shares[0], shares[1])
