@@ -1,0 +1,319 @@
+"""Where fits begin and when they stop: k-means, climbs, what is left to gain, starts in several metrics."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.cluster import KMeans
+
+import naive
+from common import NO_WEIGHTS, assert_mixtures_close, long_without_compilation, options_of, start
+from streamgmm import GaussianMixture, Mixture, covariance, datasets
+from streamgmm.fit.batch import fit_em
+from streamgmm.fit.climb import Climb
+from streamgmm.fit.convergence import left_to_gain
+from streamgmm.fit.penalty import penalty_of
+from streamgmm.fit.start.clusters import METRICS, Sample, clustered
+from streamgmm.fit.start.far import far_rows, with_far
+from streamgmm.fit.start.moments import FLOOR, feature_moments, quantile, robust_deviations
+from streamgmm.fit.start.several import find_start
+from streamgmm.fit.volume import Judge
+from streamgmm.kernels.kmeans import kmeans
+from streamgmm.priors import options as prior_options
+from streamgmm.priors import weak_prior
+
+TYPES = covariance.names()
+types = pytest.mark.parametrize("kind", TYPES)
+
+
+def clusters(n=300, n_features=2, n_components=4, seed=0, spread=6.0):
+    """Return rows of round clusters, most of them apart, and their labels."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % n_components
+    return spread * rng.normal(size=(n_components, n_features))[labels] + rng.normal(size=(n, n_features)), labels
+
+
+def same_partition(found, labels):
+    """Tell whether labels differ in their names alone."""
+    pairs = set(zip(found.tolist(), labels.tolist(), strict=True))
+    return len(pairs) == len(set(found.tolist())) == len(set(labels.tolist()))
+
+
+# --- k-means -----------------------------------------------------------------------------------------------
+
+
+def k_means(X, n_components, seed, max_iter, weights=None):
+    """Return the centers and the counts of compiled k-means."""
+    w = np.ones(len(X)) if weights is None else np.asarray(weights, dtype=float)
+    uniform = np.random.default_rng(seed).random((n_components, 2 + int(np.log(n_components))))
+    centers, counts = np.empty((n_components, X.shape[1])), np.zeros(n_components)
+    kmeans(np.ascontiguousarray(X.T), w, uniform, max_iter, centers, counts)
+    return centers, counts
+
+
+def squares(X, centers):
+    return np.square(X[:, np.newaxis] - centers).sum(axis=2)
+
+
+def cost(X, centers, weights=None):
+    return np.average(squares(X, centers).min(axis=1), weights=weights) * len(X)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_each_step_is_that_of_lloyd(seed):
+    X, _ = clusters(120, 3, 5, seed, spread=1.5)
+    w = np.random.default_rng(seed).uniform(0.1, 3.0, len(X))
+    before, _ = k_means(X, 5, seed, 0, w)
+    assert (squares(before, X).min(axis=1) == 0).all()  # the seeds are rows
+    n_moved = 0
+    for n_iter in range(1, 15):
+        centers, counts = k_means(X, 5, seed, n_iter, w)
+        cells = squares(X, before).argmin(axis=1)
+        if np.allclose(centers, before):
+            break
+        for k in range(5):
+            np.testing.assert_allclose(centers[k], np.average(X[cells == k], axis=0, weights=w[cells == k]))
+            assert counts[k] == pytest.approx(w[cells == k].sum())
+        assert cost(X, centers, w) <= cost(X, before, w)
+        before, n_moved = centers, n_moved + 1
+    assert n_moved >= 2
+    np.testing.assert_allclose(cost(X, centers, w), cost(X, k_means(X, 5, seed, 500, w)[0], w), rtol=2e-3)
+
+
+def test_the_cost_is_about_that_of_scikit_learn():
+    X, _ = clusters(400, 2, 8, 1, spread=3.0)
+    ours = [cost(X, k_means(X, 8, seed, 300)[0]) for seed in range(15)]
+    theirs = [KMeans(8, n_init=1, random_state=seed).fit(X).inertia_ for seed in range(15)]
+    assert np.median(ours) < 1.03 * np.median(theirs)
+    assert min(ours) < 1.005 * min(theirs)
+
+
+@given(seed=st.integers(0, 1000))
+def test_a_weight_is_the_row_so_many_times(seed):
+    X, _ = clusters(60, 2, 3, seed, spread=2.0)
+    w = np.random.default_rng(seed).integers(1, 4, len(X))
+    weighted, repeated = k_means(X, 4, seed, 20, w), k_means(np.repeat(X, w, axis=0), 4, seed, 20)
+    np.testing.assert_allclose(weighted[0], repeated[0], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(weighted[1], repeated[1])
+
+
+@pytest.mark.parametrize("distinct", [1, 2, 4])
+def test_more_centers_than_distinct_rows(distinct):
+    X = np.repeat(np.random.default_rng(0).normal(size=(distinct, 2)), 3, axis=0)
+    centers, counts = k_means(X, 6, 0, 20)
+    assert cost(X, centers) == pytest.approx(0.0, abs=1e-25)
+    assert np.isfinite(centers).all()
+    assert counts.sum() == len(X)
+
+
+def test_clusters_far_apart_are_found_whatever_the_seed():
+    X, labels = clusters(200, 2, 6, 3, spread=400.0)
+    for seed in range(30):
+        centers, counts = k_means(X, 6, seed, 20)
+        assert same_partition(squares(X, centers).argmin(axis=1), labels)
+        np.testing.assert_allclose(np.sort(counts), np.sort(np.bincount(labels)))
+
+
+# --- climbs ------------------------------------------------------------------------------------------------
+
+
+@types
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("how", ["plain", "floor", "prior"])
+def test_a_climb_is_em(kind, weighted, how):
+    _, mixture, X = start(kind, n_samples=80, spread=1.5)
+    w = np.random.default_rng(0).uniform(0.2, 2.0, len(X)) if weighted else NO_WEIGHTS
+    prior = weak_prior(X.mean(axis=0), np.cov(X.T), 3) if how == "prior" else None
+    options = options_of(kind, 3, 3, 0.01 if how != "plain" else 0.0, prior)
+    expected = fit_em(mixture, X, w if weighted else None, options=options, tol=0.0, max_iter=12)
+    climb = Climb(mixture, X, w, options)
+    assert climb.run(5) == climb.bounds[-1]
+    climb.run(7)
+    np.testing.assert_allclose(climb.bounds, expected.lower_bounds, rtol=1e-12)
+    assert_mixtures_close(climb.mixture, expected.mixture)
+    before = fit_em(mixture, X, w if weighted else None, options=options, tol=0.0, max_iter=11).mixture
+    resp = before.responsibilities(X) * (w if weighted else np.ones(len(X)))[:, np.newaxis]
+    np.testing.assert_allclose(climb.nk, resp.sum(axis=0))
+
+
+@given(
+    ratio=st.floats(0.01, 0.99), first=st.floats(1e-6, 10.0), n=st.integers(3, 8), end=st.floats(-100.0, 100.0)
+)
+def test_a_geometric_series_is_summed(ratio, first, n, end):
+    bounds = end - first * ratio ** np.arange(n)
+    # where a step gains more than all that follow, it is said to be left
+    expected = max(end - bounds[-1], bounds[-1] - bounds[-2])
+    assert left_to_gain(list(bounds)) == pytest.approx(expected, rel=1e-3, abs=1e-10)
+
+
+def test_what_is_left_on_plateaus_and_in_noise():
+    assert left_to_gain([-3.0, -2.0]) == np.inf
+    assert left_to_gain([-3.0, -2.99, -2.97]) == np.inf  # steps grow
+    assert left_to_gain([-3.0, -2.99, -2.98]) > 1e10  # steps stay
+    assert left_to_gain([-3.0, -3.0, -3.0]) == 0.0
+    assert left_to_gain([-3.0, -3.0, np.nextafter(-3.0, 0)]) == 0.0  # rounding
+    assert left_to_gain([-300.0, -2.0, -2.0 + 1e-9]) == pytest.approx(1e-9)
+    assert left_to_gain([-2.0, -2.1, -2.15]) == pytest.approx(0.1)  # with a prior likelihoods may fall
+
+
+def overlapping(n=1500, seed=0):
+    """Rows of two Gaussians, one inside the other, and a mixture from which EM is slow."""
+    rng = np.random.default_rng(seed)
+    X = np.concatenate([rng.normal(0, 1, (n // 2, 1)), rng.normal(1.5, 1.3, (n // 2, 1))])
+    return X, Mixture([0.5, 0.5], [[-0.1], [0.1]], [[1.5], [1.6]], "diag")
+
+
+@long_without_compilation
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("tol", [1e-4, 1e-5, 1e-6])
+def test_a_climb_ends_near_the_optimum(seed, tol):
+    X, mixture = overlapping(seed=seed)
+    options = options_of("diag", 2, 1)
+    climb = Climb(mixture, X, NO_WEIGHTS, options)
+    assert climb.finish(tol, 20000)
+    best = Climb(mixture, X, NO_WEIGHTS, options).run(20000)
+    assert best - climb.bounds[-1] < 4 * tol
+    early = fit_em(mixture, X, tol=tol)  # a change below tol
+    assert best - early.lower_bounds[-1] > 8 * tol
+
+
+def test_a_plateau_is_not_the_end():
+    """Two components at nearly the same place: EM parts them at first slowly, then fast."""
+    X = np.concatenate([np.random.default_rng(0).normal(c, 1, (200, 1)) for c in (-4, 4)])
+    mixture = Mixture([0.5, 0.5], [[-1e-4], [1e-4]], [[17.0], [17.0]], "diag")
+    assert fit_em(mixture, X, tol=1e-5).n_iter < 10
+    climb = Climb(mixture, X, NO_WEIGHTS, options_of("diag", 2, 1))
+    assert climb.finish(1e-5, 500)
+    np.testing.assert_allclose(np.sort(climb.mixture.means.ravel()), [-4, 4], atol=0.2)
+
+
+def test_a_climb_that_is_cut_short_says_so():
+    X, mixture = overlapping()
+    climb = Climb(mixture, X, NO_WEIGHTS, options_of("diag", 2, 1))
+    assert not climb.finish(1e-9, 13)
+    assert len(climb.bounds) == 13
+
+
+# --- the scale of the rows ---------------------------------------------------------------------------------
+
+
+@given(seed=st.integers(0, 1000), q=st.floats(0.01, 0.99))
+def test_quantiles_by_their_definition(seed, q):
+    rng = np.random.default_rng(seed)
+    X, w = rng.normal(size=(40, 2)), rng.integers(1, 4, 40)
+    repeated = np.repeat(X, w, axis=0)
+    found = quantile(X, w.astype(float), q)
+    np.testing.assert_array_equal(found, quantile(repeated, NO_WEIGHTS, q))
+    np.testing.assert_array_equal(found, np.quantile(repeated, q, axis=0, method="inverted_cdf"))
+
+
+def test_moments_of_the_features():
+    X, _ = clusters(100, 3)
+    w = np.random.default_rng(0).integers(1, 4, 100)
+    mean, S, deviations = feature_moments(X, w.astype(float))
+    repeated = np.repeat(X, w, axis=0)
+    np.testing.assert_allclose(mean, repeated.mean(axis=0))
+    np.testing.assert_allclose(S, np.cov(repeated.T, bias=True))
+    np.testing.assert_allclose(deviations, repeated.std(axis=0))
+    X[:, 1] = 7.0
+    assert feature_moments(X, NO_WEIGHTS)[2][1] == pytest.approx(np.median(X[:, [0, 2]].std(axis=0)))
+
+
+def test_few_rows_far_away_do_not_set_the_scale():
+    X = np.random.default_rng(0).normal(size=(2000, 2))
+    X[:20, 0] = 1e6
+    np.testing.assert_allclose(robust_deviations(X, NO_WEIGHTS), 1.0, rtol=0.1)
+    X[:, 1] = np.r_[np.zeros(1900), np.ones(100)]  # most of them alike: there is no middle half
+    assert robust_deviations(X, NO_WEIGHTS)[1] == pytest.approx(X[:, 1].std())
+
+
+# --- clusters in several metrics ---------------------------------------------------------------------------
+
+
+def parallel(seed, n=400, scale=(1.0, 1.0)):
+    """Return rows of two long thin Gaussians side by side, 30 times as long as wide, and their labels."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 2
+    Z = rng.normal(size=(n, 2)) * [30.0, 1.0]
+    Z[:, 1] += 10.0 * labels
+    angle = rng.uniform(0, np.pi)
+    c, s = np.cos(angle), np.sin(angle)
+    return Z @ np.array([[c, s], [-s, c]]) * scale, labels
+
+
+@types
+def test_means_covariance_and_weights_are_those_of_the_clusters(kind):
+    X, labels = clusters(300, 2, 3, 3, spread=30.0)
+    w = np.random.default_rng(0).uniform(0.5, 2.0, len(X))
+    cells = [labels == k for k in range(3)]
+    means = np.array([np.average(X[cell], axis=0, weights=w[cell]) for cell in cells])
+    shares = np.array([w[cell].sum() for cell in cells]) / w.sum()
+    within = np.cov((X - means[labels]).T, aweights=w, bias=True)
+    expected = Mixture(shares, means, naive.restrict(np.array([within] * 3), kind), kind)
+    found = list(clustered(Sample(X, w), 3, kind, METRICS, np.random.RandomState(0)))
+    assert len(found) == len(METRICS)
+    for mixture in found:
+        order = [int(np.argmin(squares(mixture.means, mean[np.newaxis]))) for mean in means]
+        assert_mixtures_close(mixture.select(order), expected, rtol=1e-8)
+
+
+def test_a_metric_in_which_thin_components_are_round():
+    n_found = dict.fromkeys(METRICS, 0)
+    for seed in range(20):
+        X, labels = parallel(seed)
+        found = clustered(Sample(X, NO_WEIGHTS), 2, "full", METRICS, np.random.RandomState(seed))
+        for metric, mixture in zip(METRICS, found, strict=True):
+            n_found[metric] += same_partition(mixture.responsibilities(X).argmax(axis=1), labels)
+    assert n_found["whitened"] >= 15
+    assert n_found["raw"] == 0  # nor would any number of starts
+
+
+def test_within_the_clusters_found_before():
+    """Three thin components, far apart along and across: the covariance within separates what is side by side."""
+    rng = np.random.default_rng(0)
+    n_found = 0
+    for seed in range(10):
+        X = rng.normal(size=(600, 2)) * [8.0, 1.0] + np.array([[-60.0, 0], [60.0, 0], [60.0, 12.0]])[np.arange(600) % 3]
+        plain, within = clustered(Sample(X, NO_WEIGHTS), 3, "full", ("raw", "within"), np.random.RandomState(seed))
+        n_found += same_partition(within.responsibilities(X).argmax(axis=1), np.arange(600) % 3)
+    assert n_found >= 8
+
+
+@types
+@pytest.mark.parametrize("metric", METRICS)
+def test_units_do_not_matter_but_to_the_raw_metric(kind, metric):
+    if metric == "raw" or kind == "spherical":
+        pytest.skip("units matter")
+    X, _ = clusters(200, 3, 3, 1, spread=2.0)
+    scale, shift = np.array([2.0**-20, 1.0, 2.0**20]), np.array([3.0, -5.0, 1e3])
+    here, there = (
+        list(clustered(Sample(rows, NO_WEIGHTS), 3, kind, ("standardized", metric), np.random.RandomState(0)))[1]
+        for rows in (X, X * scale + shift)
+    )
+    np.testing.assert_allclose(there.weights, here.weights, rtol=1e-9)
+    np.testing.assert_allclose((there.means - shift) / scale, here.means, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(there.covariance_matrices() / np.outer(scale, scale), here.covariance_matrices(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["full", "tied", "diag"])
+@pytest.mark.parametrize("search", [False, True])
+def test_units_do_not_matter_to_a_fit(kind, search):
+    X, _ = clusters(300, 3, 4, 2, spread=2.5)
+    for seed in range(3):
+        one = GaussianMixture(4, covariance_type=kind, random_state=seed, search=search).fit(X)
+        resp = one.predict_proba(X)
+        for scale in ([1e-6, 1.0, 1e6], [1e3, 1e-3, 1.0]):
+            other = GaussianMixture(4, covariance_type=kind, random_state=seed, search=search).fit(X * scale)
+            np.testing.assert_allclose(other.predict_proba(X * scale), resp, atol=1e-6)
+
+
+@long_without_compilation
+@pytest.mark.parametrize("scale", [(1.0, 1.0), (1.0, 1000.0), (1e-3, 1e3)])
+def test_parallel_components_are_found(scale):
+    for seed in range(10):
+        X, labels = parallel(seed, scale=scale)
+        for kind in ("full", "tied"):
+            found = GaussianMixture(2, covariance_type=kind, random_state=seed).fit_predict(X)
+            assert np.mean(found == labels) in (0.0, 1.0), (kind, seed)
