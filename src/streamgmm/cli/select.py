@@ -70,7 +70,7 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Starts of EM for each mixture, of which the best counts.",
+    help="How often to begin anew, of which the best fits count.",
 )
 @_options.seed
 @click.option("--output", "-o", type=click.Path(), help="The file to write the best model to (.safetensors).")
@@ -99,6 +99,7 @@ def select(
         require_model_file(output)
     source = open_source(files, columns=columns)
     X, n_rows = _rows(source)
+    again: dict[str, Any] = {"n_init": starts, "init_params": "best"} if starts > 1 else {}
     is_watched = sys.stderr is not None and sys.stderr.isatty()
     with warnings_as_lines():
         found = search(
@@ -108,10 +109,7 @@ def select(
             criterion=criterion,
             random_state=seed,
             progress=is_watched,
-            n_init=starts,
-            prior="weak",
-            tol=1e-5,
-            max_iter=1000,
+            **again,
         )
     for K, kind, why in found.failures:
         warn(f"{K} components, {kind}: {why}")
@@ -121,7 +119,9 @@ def select(
     if as_json:
         rows = [row._asdict() for row in found.table]
         best = describe(mixture, source.names)
-        write_lines([to_json({"criterion": criterion, "table": rows, "best": best})])
+        findings = [finding.text(source.names) for finding in found.findings]
+        table_of = {"criterion": criterion, "table": rows, "best": best, "findings": findings}
+        write_lines([to_json(table_of)])
     else:
         write_lines([repr(found), "", table(mixture, source.names)])
 

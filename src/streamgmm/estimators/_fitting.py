@@ -88,9 +88,10 @@ def fitted_along(
         seed = int(random_state.randint(2**31 - 1))
         fit = partial(_fit_from, model, problem, values, seed=seed, n_threads=model.n_threads)
         for n_components, result in path(problem, models, fit, seed):
+            if n_components not in best:
+                done()
             if n_components not in best or last_bound(result) > last_bound(best[n_components]):
                 best[n_components] = result
-            done()
     return best
 
 

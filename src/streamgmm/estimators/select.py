@@ -17,6 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from streamgmm import covariance
+from streamgmm.diagnostics import Finding, discrete
 from streamgmm.fit.rows import ArrayRows, Rows, RowsChangedError, rows_of
 from streamgmm.mixture import Mixture
 from streamgmm.priors import ConjugatePrior
@@ -81,12 +82,16 @@ class Selection:
         The winner, fitted to all rows.
     failures : tuple of Failure
         What could not be fitted, and why.
+    findings : tuple of Finding
+        Values and rows that come again and again (`streamgmm.diagnostics.discrete`): what a component could
+        sit on.
     """
 
     criterion: str
     table: tuple[Candidate, ...]
     best: GaussianMixture
     failures: tuple[Failure, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     def __repr__(self) -> str:
         lines = [
@@ -98,6 +103,8 @@ class Selection:
                 f"{row.log_likelihood:>15.6g} {row.n_parameters:>10}"
                 + ("" if row.converged else "  not converged")
             )
+        names = getattr(self.best, "feature_names_in_", None)
+        lines += [finding.text(names) for finding in self.findings]
         return "\n".join(lines)
 
 
@@ -116,6 +123,10 @@ def select(
     **params: Any,
 ) -> Selection:
     """Fit mixtures with different numbers of components and covariances, and rank them.
+
+    Each fit begins where that with one component more ended, with two of its components merged: a range of
+    numbers costs little more than its largest (`streamgmm.fit.path.path`). If scikit-learn's arguments for a
+    fit are among the parameters, each is a fit of its own, from scikit-learn's start.
 
     Parameters
     ----------
@@ -141,7 +152,7 @@ def select(
     progress : bool or callable, default=False
         True draws a bar on standard error; a function is called with the fits done and their number.
     **params
-        Of `GaussianMixture`, such as ``n_init=5``, ``prior="weak"`` or ``solver="accelerated-em"``.
+        Of `GaussianMixture`, such as ``search=True`` or ``solver="accelerated-em"``.
 
     Returns
     -------
@@ -155,14 +166,14 @@ def select(
     Examples
     --------
     >>> from streamgmm import datasets, select
-    >>> found = select(datasets.load_faithful().data, range(1, 5), random_state=0, n_init=3, tol=1e-6)
+    >>> found = select(datasets.load_faithful().data, random_state=0)
     >>> found.best
-    GaussianMixture(covariance_type='tied', n_components=3, n_init=3,
-                    random_state=0, tol=1e-06)
+    GaussianMixture(covariance_type='tied', n_components=3, prior='weak',
+                    random_state=0)
     """
     if isinstance(covariance_types, str):
         covariance_types = [covariance_types]
-    sizes = list(n_components) if np.iterable(n_components) else [n_components]
+    sizes = list(dict.fromkeys(n_components)) if np.iterable(n_components) else [n_components]
     if not all(isinstance(K, Integral) for K in sizes):
         raise ValueError(f"`n_components` must hold integers, got {sizes}")
     grid = [(int(K), kind) for kind in covariance_types for K in sizes]
@@ -199,7 +210,8 @@ def select(
             warnings.simplefilter("ignore", ConvergenceWarning)
             best.set_params(warm_start=True).fit(rows)
         best.set_params(warm_start=params.get("warm_start", False))
-    return Selection(criterion, tuple(candidate for candidate, _ in models), best, failures)
+    table = tuple(candidate for candidate, _ in models)
+    return Selection(criterion, table, best, failures, tuple(discrete(rows.sample[0])))
 
 
 Fitted = tuple[Candidate, GaussianMixture]

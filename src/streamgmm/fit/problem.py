@@ -18,7 +18,7 @@ from .climb import Climb
 from .rows import WHOLE, Rows
 from .search import improve
 from .start.clusters import Sample
-from .start.moments import FLOOR, robust_deviations, typical
+from .start.moments import FLOOR, typical
 from .start.several import find_start
 
 _TOL, _MAX_ITER = 1e-5, 1000  # of the climbs between which a search chooses
@@ -72,7 +72,7 @@ class Problem:
     def _floor(self) -> Any:
         if self.reg_covar is not None:
             return self.reg_covar
-        return FLOOR * np.square(robust_deviations(self._uniform.X, self._uniform.weights))
+        return FLOOR * np.square(self._uniform.robust_deviations)
 
     def options(self, n_components: int) -> Options:
         """Return regularization and prior for so many components."""

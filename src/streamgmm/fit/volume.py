@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +15,7 @@ from streamgmm.statistics import Array
 from .climb import Climb
 from .penalty import penalty_of
 from .start.clusters import Sample
-from .start.moments import FLOOR, robust_deviations
+from .start.moments import FLOOR
 
 _AT_THE_FLOOR = 10.0  # times the least variance
 
@@ -34,8 +35,7 @@ class Judge:
     @cached_property
     def _least(self) -> Array:
         """The features' deviations below which a component is at the floor (n_features, 1)."""
-        deviations = robust_deviations(self.sample.X, self.sample.weights)
-        return np.sqrt(_AT_THE_FLOOR * FLOOR) * deviations[:, np.newaxis]
+        return np.sqrt(_AT_THE_FLOOR * FLOOR) * self.sample.robust_deviations[:, np.newaxis]
 
     @cached_property
     def _rows_are_thin(self) -> bool:
@@ -54,6 +54,18 @@ class Judge:
         roots = mixture.kind.roots(mixture.factor, mixture.n_components, mixture.n_features)
         return few | (np.linalg.svd(roots / self._least, compute_uv=False)[:, -1] < 1.0)
 
+    def best(self, climbs: Iterable[Climb], n: int) -> list[Climb]:
+        """Return the n climbs that are worth most, the best first."""
+        ordered = sorted(climbs, key=lambda climb: climb.bounds[-1], reverse=True)
+        found: list[tuple[float, Climb]] = []
+        for climb in ordered:  # the likelihood is the most that one can be worth without a prior
+            has_prior = climb.options.flags.has_prior
+            if len(found) >= n and not has_prior and climb.bounds[-1] <= found[n - 1][0]:
+                break
+            found.append((self.value(climb), climb))
+            found.sort(key=lambda pair: -pair[0])
+        return [climb for _, climb in found[:n]]
+
     def value(self, climb: Climb) -> float:
         """Return the mean of a row before the last iteration, with credit as above."""
         mixture = climb.mixture
@@ -65,4 +77,5 @@ class Judge:
         options = priors.options(
             mixture.kind, mixture.n_components, mixture.n_features, climb.options.floor, prior
         )
-        return Climb(mixture, self.sample.X, self.sample.weights, options).run(2)
+        regular = Climb(mixture, self.sample.X, self.sample.weights, options).run(2)
+        return min(regular, climb.bounds[-1])

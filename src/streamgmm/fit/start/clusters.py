@@ -13,7 +13,7 @@ from streamgmm.kernels.kmeans import kmeans
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
-from .moments import FLOOR, feature_moments
+from .moments import FLOOR, feature_moments, robust_deviations
 
 METRICS = ("standardized", "within", "raw", "whitened")
 _LLOYD = 20
@@ -39,6 +39,11 @@ class Sample:
     def correlation(self) -> Array:
         """The covariance in standard deviations (n_features, n_features)."""
         return self.covariance / self.deviations / self.deviations[:, np.newaxis]
+
+    @cached_property
+    def robust_deviations(self) -> Array:
+        """See `robust_deviations`."""
+        return robust_deviations(self.X, self.weights, self.deviations)
 
     @cached_property
     def standardized(self) -> Array:
@@ -74,15 +79,16 @@ def clustered(
     for metric in metrics:
         if metric == "raw":
             root = np.diag(1.0 / sample.deviations)
+            Z = sample.standardized * sample.deviations
         elif metric == "standardized":
-            root = np.eye(n_features)
+            root, Z = np.eye(n_features), sample.standardized
         else:
             values, vectors = _axes(correlation if metric == "whitened" else within)
             root = np.sqrt(values)[:, np.newaxis] * vectors.T
-        Z = np.ascontiguousarray(np.linalg.solve(root.T, sample.standardized.T))
+            Z = sample.standardized @ (vectors / np.sqrt(values))
         uniform = random_state.random_sample((n_components, 2 + int(np.log(n_components))))
         centers, counts = np.empty((n_components, n_features)), np.empty(n_components)
-        kmeans(Z, sample.row_weights, uniform, _LLOYD, centers, counts)
+        kmeans(np.ascontiguousarray(Z.T), sample.row_weights, uniform, _LLOYD, centers, counts)
         centers, counts = centers @ root, np.maximum(counts, 1e-6 * counts.sum())
         shares = counts / counts.sum()
         within = correlation - (shares[:, np.newaxis] * centers).T @ centers

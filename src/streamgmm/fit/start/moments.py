@@ -32,13 +32,12 @@ def typical(deviations: Array) -> float:
     return float(np.median(positive)) if len(positive) else 1.0
 
 
-def robust_deviations(X: Array, weights: Array) -> Array:
+def robust_deviations(X: Array, weights: Array, deviations: Array) -> Array:
     """Return the features' standard deviations, or what the middle half of the rows says if that is less.
 
     The interquartile range over 1.349, as in Silverman's rule for the width of kernels (1986, equation 3.30):
     rows that are few and far make the standard deviation as large as they like.
     """
-    _, _, deviations = feature_moments(X, weights)
     middle = (quantile(X, weights, 0.75) - quantile(X, weights, 0.25)) / 1.349
     return np.where(middle > 0, np.minimum(middle, deviations), deviations)
 

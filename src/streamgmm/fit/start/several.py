@@ -57,18 +57,22 @@ def find_start(
     561-575.
     """
     shape, options = (n_components, covariance_type), options_of(n_components)
+    judge = Judge(sample)
     if n_components == 1:
-        return _ranked(sample, clustered(sample, *shape, ["raw"], random_state), options, 1)[0]
-    some, few = max(_ROWS, _ROWS_EACH * n_components), sample
+        return _tried(judge, clustered(sample, *shape, ["raw"], random_state), options, 1)[0]
+    some, few, judge_few = max(_ROWS, _ROWS_EACH * n_components), sample, judge
     if len(sample.X) > some:
         few = sample.take(np.sort(random_state.permutation(len(sample.X))[:some]))
-    climbs = _ranked(few, clustered(few, *shape, METRICS * _ROUNDS, random_state), options, _FEW)
-    climbs = _ranked(few, (climb.mixture for climb in climbs[:_KEPT]), options, _SOME)
+        judge_few = Judge(few)
+    climbs = _tried(judge_few, clustered(few, *shape, METRICS * _ROUNDS, random_state), options, _KEPT)
+    for climb in climbs:
+        climb.run(_SOME)
+    climbs = judge_few.best(climbs, _KEPT - 1)
     far = far_rows(climbs[0].mixture, sample, n_samples or len(sample.X))
     has_far = bool(far.any()) and np.count_nonzero(~far) > n_components
     if few is sample and not has_far:
         return climbs[0]
-    mixtures = [climb.mixture for climb in climbs[: _KEPT - 1]]
+    mixtures = [climb.mixture for climb in climbs]
     if few is not sample:
         mixtures += clustered(sample, *shape, ("standardized", "raw"), random_state)
     if has_far:
@@ -76,13 +80,13 @@ def find_start(
         how: dict[str, Any] = {"options_of": options_of, "random_state": random_state, "n_samples": n_samples}
         others = find_start(rest, n_components - 1, covariance_type, **how).mixture
         mixtures.append(with_far(others, rest, sample.take(np.flatnonzero(far))))
-    return _ranked(sample, mixtures, options, _FEW)[0]
+    return _tried(judge, mixtures, options, 1)[0]
 
 
-def _ranked(sample: Sample, mixtures: Iterable[Mixture], options: Options, n_iter: int) -> list[Climb]:
-    """Return climbs after so many iterations, the best first."""
-    judge = Judge(sample)
+def _tried(judge: Judge, mixtures: Iterable[Mixture], options: Options, n: int) -> list[Climb]:
+    """Return the n best climbs after a few iterations, the best first."""
+    sample = judge.sample
     climbs = [Climb(mixture, sample.X, sample.weights, options) for mixture in mixtures]
     for climb in climbs:
-        climb.run(n_iter)
-    return sorted(climbs, key=judge.value, reverse=True)
+        climb.run(_FEW)
+    return judge.best(climbs, n)
