@@ -31,6 +31,8 @@ class CovarianceType(Protocol):
         Whether components or features share what is estimated.
     is_shared : bool
         Whether all components have the same covariance.
+    units_matter : bool
+        Whether the type depends on the features' units: in others its covariances would be of another type.
     in_sklearn : bool
         Whether scikit-learn knows the type, too.
     requirement : str
@@ -43,6 +45,7 @@ class CovarianceType(Protocol):
     name: str
     pooled: bool
     is_shared: bool = False
+    units_matter: bool = False
     in_sklearn: bool = False
     requirement: str
     form: type

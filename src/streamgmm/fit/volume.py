@@ -18,6 +18,7 @@ from .start.clusters import Sample
 from .start.moments import FLOOR
 
 _AT_THE_FLOOR = 10.0  # times the least variance
+_DIGITS = 9  # of nats a row; what differs by less is the same optimum, and rounding shall not choose
 
 
 class Judge:
@@ -55,22 +56,23 @@ class Judge:
         return few | (np.linalg.svd(roots / self._least, compute_uv=False)[:, -1] < 1.0)
 
     def best(self, climbs: Iterable[Climb], n: int) -> list[Climb]:
-        """Return the n climbs that are worth most, the best first."""
-        ordered = sorted(climbs, key=lambda climb: climb.bounds[-1], reverse=True)
+        """Return the n climbs that are worth most, the best first; of equals, those that come first."""
+        ordered = sorted(climbs, key=lambda climb: -round(climb.bounds[-1], _DIGITS))
         found: list[tuple[float, Climb]] = []
         for climb in ordered:  # the likelihood is the most that one can be worth without a prior
             has_prior = climb.options.flags.has_prior
             if len(found) >= n and not has_prior and climb.bounds[-1] <= found[n - 1][0]:
                 break
             found.append((self.value(climb), climb))
-            found.sort(key=lambda pair: -pair[0])
+            found.sort(key=lambda pair: -round(pair[0], _DIGITS))
         return [climb for _, climb in found[:n]]
 
     def value(self, climb: Climb) -> float:
-        """Return the mean of a row before the last iteration, with credit as above."""
+        """Return the mean of a row: the posterior now, or the likelihood before the last iteration."""
         mixture = climb.mixture
         if climb.options.flags.has_prior:
-            return climb.bounds[-1] + penalty_of(climb.options)(mixture)[0] / climb.total
+            likelihood = Climb(mixture, self.sample.X, self.sample.weights, climb.options).run(1)
+            return likelihood + penalty_of(climb.options)(mixture)[0] / climb.total
         if not self.without_volume(mixture, climb.nk).any():
             return climb.bounds[-1]
         prior = priors.weak_prior(self.sample.mean, self.sample.covariance, mixture.n_components)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from streamgmm import covariance
 from streamgmm.fit.climb import Climb
 from streamgmm.fit.volume import Judge
 from streamgmm.kernels.records import Options
@@ -17,6 +18,7 @@ from .far import far_rows, with_far
 
 OptionsOf = Callable[[int], Options]  # of so many components
 
+_UNITLESS = ("standardized", "within", "whitened", "within")
 _ROUNDS = 2
 _FEW, _SOME = 5, 15  # iterations of EM from every start, and from the best of them
 _KEPT = 3
@@ -36,7 +38,8 @@ def find_start(
 
     From each clustering EM makes five steps, and from the best three fifteen more (emEM; Biernacki, Celeux
     and Govaert, 2003), on some of the rows if there are many; the best two go on with all rows, beside what
-    k-means finds in all rows, where the others may have missed the few. Rows that are far from all that was
+    k-means finds in all rows, where the others may have missed the few. The features' units matter only where
+    the covariance type makes them matter. Rows that are far from all that was
     found are worth a start of their own: as one component, beside the best start for the rest.
 
     Parameters
@@ -57,14 +60,14 @@ def find_start(
     561-575.
     """
     shape, options = (n_components, covariance_type), options_of(n_components)
-    judge = Judge(sample)
+    judge, metrics = Judge(sample), METRICS if covariance.get(covariance_type).units_matter else _UNITLESS
     if n_components == 1:
-        return _tried(judge, clustered(sample, *shape, ["raw"], random_state), options, 1)[0]
+        return _tried(judge, clustered(sample, *shape, ["standardized"], random_state), options, 1)[0]
     some, few, judge_few = max(_ROWS, _ROWS_EACH * n_components), sample, judge
     if len(sample.X) > some:
         few = sample.take(np.sort(random_state.permutation(len(sample.X))[:some]))
         judge_few = Judge(few)
-    climbs = _tried(judge_few, clustered(few, *shape, METRICS * _ROUNDS, random_state), options, _KEPT)
+    climbs = _tried(judge_few, clustered(few, *shape, metrics * _ROUNDS, random_state), options, _KEPT)
     for climb in climbs:
         climb.run(_SOME)
     climbs = judge_few.best(climbs, _KEPT - 1)
@@ -74,7 +77,7 @@ def find_start(
         return climbs[0]
     mixtures = [climb.mixture for climb in climbs]
     if few is not sample:
-        mixtures += clustered(sample, *shape, ("standardized", "raw"), random_state)
+        mixtures += clustered(sample, *shape, metrics[:3:2], random_state)
     if has_far:
         rest = sample.take(np.flatnonzero(~far))
         how: dict[str, Any] = {"options_of": options_of, "random_state": random_state, "n_samples": n_samples}
