@@ -55,7 +55,20 @@ def assert_same_fit(theirs, ours, rtol=1e-7, atol=1e-8):
     np.testing.assert_allclose(ours.lower_bound_, theirs.lower_bound_, rtol, atol)
 
 
-@parametrize_with_checks([GaussianMixture(), GaussianMixture(solver="accelerated-em", prior="weak")])
+@parametrize_with_checks(
+    [
+        GaussianMixture(),
+        GaussianMixture(solver="accelerated-em", prior="weak"),
+        GaussianMixture("auto"),
+        GaussianMixture(2, search=True),
+    ],
+    expected_failed_checks=lambda estimator: (
+        {"check_sample_weight_equivalence_on_dense_data": "starts are drawn from the rows in their order"}
+        if estimator.n_components == 2
+        else {}
+    ),
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # checks allow few iterations
 def test_sklearn_checks(estimator, check):
     check(estimator)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,6 +17,7 @@ from streamgmm.fit.rows import ArrayRows, Rows
 from streamgmm.fit.solvers import DRAWS, solver_of
 from streamgmm.fit.start import BEST, Given, start_mixture
 from streamgmm.mixture import Mixture
+from streamgmm.priors import ConjugatePrior
 from streamgmm.sweep import CHUNK, thread_count
 
 from ._verbose import Reporter
@@ -105,7 +105,7 @@ def may_follow(model: GaussianMixture) -> bool:
 
 def _of_any_size(model: GaussianMixture, rows: Rows) -> BatchResult:
     """Return the fit with the lowest BIC: of up to ten components, or of more if nearly as many are best."""
-    params = model.get_params(deep=False) | {"prior": "weak" if model.prior is None else model.prior}
+    params = model.get_params(deep=False) | {"prior": _prior(model)}
     if not may_follow(type(model)(**params)):
         raise ValueError(
             "`n_components='auto'` must find starts of its own: leave `init_params`, `weights_init`, "
@@ -203,15 +203,19 @@ def _problem(model: GaussianMixture, rows: Rows, values: Values) -> Problem:
         _size(model),
         model.covariance_type,
         reg_covar=values.reg_covar,
-        prior=model.prior,
+        prior=_prior(model),
         n_threads=model.n_threads,
     )
 
 
 def _size(model: GaussianMixture) -> int:
-    """Return the number of components, where it is one."""
-    assert isinstance(model.n_components, Integral)
-    return int(model.n_components)
+    """Return the number of components; "auto" goes on with the number found."""
+    return int(model.to_mixture().n_components if model.n_components == AUTO else model.n_components)
+
+
+def _prior(model: GaussianMixture) -> str | ConjugatePrior | None:
+    """Return the prior, without which numbers of components cannot be compared."""
+    return "weak" if model.n_components == AUTO and model.prior is None else model.prior
 
 
 def _goes_on(model: GaussianMixture) -> bool:
@@ -228,5 +232,5 @@ def _require_rows(n_components: int, rows: Rows) -> None:
 
 
 def _require_regular(model: GaussianMixture, values: Values, mixture: Mixture) -> None:
-    if values.reg_covar == 0 and model.prior is None and mixture.kind.is_singular(mixture.factor):
+    if values.reg_covar == 0 and _prior(model) is None and mixture.kind.is_singular(mixture.factor):
         raise ValueError(_SINGULAR)
