@@ -509,3 +509,18 @@ def test_with_a_prior_the_value_is_the_posterior(kind):
         log_prior, _ = penalty_of(climb.options)(climb.mixture)
         expected = naive.log_prob(parameters_of(climb.mixture), X).mean() + log_prior / len(X)
         assert judge.value(climb) == pytest.approx(expected, rel=1e-10)
+
+
+# --- hostile rows ------------------------------------------------------------------------------------------
+
+
+def test_cancellation_leaves_the_floor():
+    """A row at 1e12 takes all digits of the others' variances, but not what is added to them."""
+    X = np.random.default_rng(0).normal(1e4, 0.3, size=(50, 2))
+    X[7] = 1e12
+    floor = FLOOR * np.square(robust_deviations(X, NO_WEIGHTS, X.std(axis=0)))
+    for kind in TYPES:
+        model = GaussianMixture(40, covariance_type=kind, random_state=0).fit(X)
+        deviations = model.to_mixture().standard_deviations
+        least = np.full(2, floor.mean()) if kind == "spherical" else floor
+        assert (np.square(deviations) > 0.99 * least).all(), kind

@@ -46,7 +46,7 @@ def refit(share, batch, model, memory, scratch, options):
             _blend(k, share / weights[k], nk, batch.s1, batch.s2, means, running, variances)
             for a in range(floor.size):
                 means[k, a] = running[k, a]
-                scale[k, a, 0] = 1.0 / max(variances[k, a, 0] + floor[a], LEAST)
+                scale[k, a, 0] = 1.0 / max(max(variances[k, a, 0], 0.0) + floor[a], LEAST)
             if is_pooled:
                 _pool(k, scale)
         write_offset(k, weights[k], model)
@@ -70,7 +70,7 @@ def refit_jointly(share, batch, model, memory, scratch, options):
             shift = running[k, a] - prior_mean[k, a]
             means[k, a] = prior_mean[k, a] + weigh * shift
             value = n * variances[k, a, 0] + prior_scatter[k, a, 0] + mean_count * weigh * shift * shift
-            scale[k, a, 0] = 1.0 / max(value / count + floor[a], LEAST)
+            scale[k, a, 0] = 1.0 / max(max(value / count, 0.0) + floor[a], LEAST)
         if is_pooled:
             _pool(k, scale)
     write_mode(memory, options, scratch.weights)
