@@ -85,6 +85,39 @@ def test_same_fit_as_scikit_learn(kind, init):
 
 
 @pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"init_params": "kmeans"},
+        {"tol": 1e-3},
+        {"reg_covar": 1e-6},
+        {"max_iter": 100},
+        {"n_init": 1},
+        {"means_init": [[-2e-3, 0.0], [0.0, 1e-3], [2e-3, 0.0]]},
+        {"weights_init": [0.2, 0.3, 0.5]},
+    ],
+    ids=lambda given: "-".join(given),
+)
+def test_one_of_its_arguments_brings_back_all_of_scikit_learn(kind, given):
+    X = 1e-3 * blobs()  # where its regularization is not ours
+    theirs, ours = both(X, n_components=3, covariance_type=kind, random_state=2, **given)
+    assert_same_fit(theirs, ours, atol=1e-12)
+
+
+@pytest.mark.parametrize("given", [{}, {"init_params": "best"}, {"init_params": "best", "max_iter": 1000}])
+def test_else_nothing_is_scikit_learns(given):
+    X = 1e-3 * blobs()
+    default, ours = (
+        GaussianMixture(3, random_state=0).fit(X),
+        GaussianMixture(3, random_state=0, **given).fit(X),
+    )
+    np.testing.assert_array_equal(ours.means_, default.means_)
+    theirs = GaussianMixture(3, random_state=0, init_params="kmeans").fit(X)
+    assert theirs.n_iter_ != ours.n_iter_
+    assert ours.score(X) > theirs.score(X)
+
+
+@pytest.mark.parametrize("kind", TYPES)
 def test_each_iteration_is_the_same(kind):
     X = blobs(n_features=3)
     reached = {}

@@ -324,3 +324,40 @@ def test_what_a_family_does_not_give_is_an_error(compiled):
     form = Mixture([1.0], [[0.0, 1.0]], [[2.0, 3.0]], "wide").kernel_form()
     with pytest.raises((NotImplementedError, numba.TypingError), match="is_rank_one"):
         (numba.njit(ask) if compiled else ask)(form)
+
+
+@types
+@sizes
+def test_from_root_is_the_nearest_factor_for_all(name, n_components, n_features, seed):
+    kind, _, _, rng = example(name, n_components, n_features, seed)
+    root = rng.normal(size=(n_features, n_features)) + 2.0 * np.eye(n_features)
+    factor = kind.from_root(root, n_components)
+    assert factor.shape == kind.shape(n_components, n_features)
+    assert kind.fault(factor) is None
+    expected = naive.restrict(np.repeat((root @ root.T)[np.newaxis], n_components, axis=0), name)
+    close(kind.covariances(factor), expected)
+
+
+@types
+def test_from_root_keeps_what_the_product_would_lose(name):
+    """Two directions 1e12 apart: root root' is singular in float64."""
+    root = np.array([[1.0, 0.0], [1.0, 1e-12]])
+    factor = covariance.get(name).from_root(root, 3)
+    assert covariance.get(name).fault(factor) is None
+    assert not covariance.get(name).is_singular(factor) or name in ("full", "tied")
+    if name in ("full", "tied"):
+        np.testing.assert_allclose(np.abs(factor.reshape(-1, 2, 2)[0, 1, 1]), 1e-12, rtol=1e-3)
+
+
+@types
+@sizes
+def test_split_puts_parts_in_a_components_place(name, n_components, n_features, seed):
+    kind, mixture, matrices, rng = example(name, n_components, n_features, seed)
+    parts = Mixture(*naive.random_parameters(rng, name, 3, n_features))
+    k = seed % n_components
+    dense = kind.dense(kind.split(mixture.factor, k, parts.factor), n_components + 2, n_features)
+    if kind.is_shared:
+        close(dense, np.repeat(matrices[:1], n_components + 2, axis=0))
+        return
+    inserted = parts.covariance_matrices()
+    close(dense, np.concatenate([matrices[:k], inserted[:1], matrices[k + 1 :], inserted[1:]]))

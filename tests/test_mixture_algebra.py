@@ -178,3 +178,86 @@ def test_condition_far_away_has_weights_or_says_so():
     np.testing.assert_allclose(mixture.condition({0: 1e100}).weights.sum(), 1.0, rtol=1e-12)
     with np.errstate(over="ignore"), pytest.raises(ValueError, match="too far from every component"):
         mixture.condition({0: 1e200})
+
+
+# --- some of the components, and more of them --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_selected_components_are_those(kind):
+    mixture = example(kind, n_components=4)
+    X = np.random.default_rng(0).normal(size=(30, 2)) * 3
+    matrices = mixture.covariance_matrices()
+    for chosen in ([2, 0], [1], [-1, 1, 0], range(4)):
+        numbers = [k % 4 for k in chosen]
+        some = mixture.select(chosen)
+        assert some.covariance_type == kind
+        assert some.n_components == len(numbers)
+        density = sum(
+            mixture.weights[k] * multivariate_normal(mixture.means[k], matrices[k]).pdf(X) for k in numbers
+        )
+        np.testing.assert_allclose(
+            np.exp(some.log_prob(X)), density / mixture.weights[numbers].sum(), rtol=1e-9
+        )
+    assert mixture.n_components == 4
+
+
+def test_what_cannot_be_selected():
+    mixture = Mixture([0.7, 0.3, 0.0], np.zeros((3, 2)), np.ones(3), "spherical")
+    for components, match in (
+        ([3], "must name components between 0 and 2"),
+        ([], "at least one"),
+        ([0, 0], "distinct"),
+        ([0.5], "must be integers"),
+        ([2], "must have weight"),
+    ):
+        with pytest.raises(ValueError, match=f"`components` .*{match}"):
+            mixture.select(components)
+    np.testing.assert_array_equal(mixture.select([2, 1]).weights, [0.0, 1.0])
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_parts_take_the_place_of_a_component(kind):
+    mixture, parts = example(kind), example(kind, n_components=2, seed=5)
+    X = np.random.default_rng(0).normal(size=(30, 2)) * 3
+    split = mixture.split(1, parts)
+    np.testing.assert_allclose(split.weights[[0, 2]], mixture.weights[[0, 2]])
+    np.testing.assert_allclose(split.weights[[1, 3]], mixture.weights[1] * parts.weights)
+    np.testing.assert_array_equal(
+        split.means, [*mixture.means[:1], parts.means[0], mixture.means[2], parts.means[1]]
+    )
+    if not mixture.kind.is_shared:
+        own = sum(
+            mixture.weights[k]
+            * multivariate_normal(mixture.means[k], mixture.covariance_matrices()[k]).pdf(X)
+            for k in (0, 2)
+        )
+        expected = own + mixture.weights[1] * np.exp(parts.log_prob(X))
+        np.testing.assert_allclose(np.exp(split.log_prob(X)), expected, rtol=1e-9)
+    else:
+        np.testing.assert_array_equal(split.covariances, mixture.covariances)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_a_component_split_into_copies_changes_no_density(kind):
+    mixture = example(kind)
+    X = np.random.default_rng(0).normal(size=(30, 2)) * 3
+    one = mixture.select([2])
+    S = np.repeat(one.covariance_matrices(), 3, axis=0)
+    copies = Mixture(np.full(3, 1 / 3), np.repeat(one.means, 3, axis=0), naive.restrict(S, kind), kind)
+    more = mixture.split(2, copies)
+    assert more.n_components == 5
+    np.testing.assert_allclose(more.log_prob(X), mixture.log_prob(X), rtol=1e-12)
+    back = more.merge(2, 4).merge(2, 3)
+    np.testing.assert_allclose(back.log_prob(X), mixture.log_prob(X), rtol=1e-10)
+
+
+def test_what_cannot_take_the_place_of_a_component():
+    mixture = example("diag")
+    for pair in (example("full"), example("diag", 3)):
+        with pytest.raises(
+            ValueError, match="`pair` must be a mixture of 2 features and `covariance_type` 'diag'"
+        ):
+            mixture.split(0, pair)
+    with pytest.raises(ValueError, match="`k` must name components between 0 and 2, got 7"):
+        mixture.split(7, example("diag"))

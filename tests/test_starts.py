@@ -12,6 +12,7 @@ import naive
 from common import (
     NO_WEIGHTS,
     assert_mixtures_close,
+    assert_valid,
     long_without_compilation,
     options_of,
     parameters_of,
@@ -166,6 +167,7 @@ def test_what_is_left_on_plateaus_and_in_noise():
     assert left_to_gain([-3.0, -3.0, -3.0]) == 0.0
     assert left_to_gain([-3.0, -3.0, np.nextafter(-3.0, 0)]) == 0.0  # rounding
     assert left_to_gain([-300.0, -2.0, -2.0 + 1e-9]) == pytest.approx(1e-9)
+    assert left_to_gain([3.0, 3.0 + 1e-10, 3.0]) == pytest.approx(1e-10)  # back and forth: rounding, too
     assert left_to_gain([-2.0, -2.1, -2.15]) == pytest.approx(0.05)  # with a prior likelihoods may fall
 
 
@@ -524,3 +526,76 @@ def test_cancellation_leaves_the_floor():
         deviations = model.to_mixture().standard_deviations
         least = np.full(2, floor.mean()) if kind == "spherical" else floor
         assert (np.square(deviations) > 0.99 * least).all(), kind
+
+
+@types
+@pytest.mark.parametrize("search", [False, True])
+@pytest.mark.parametrize("prior", [None, "weak"])
+def test_rows_that_make_mixtures_collapse(kind, search, prior):
+    rng = np.random.default_rng(0)
+    sets = {
+        "constant column": np.column_stack([rng.normal(size=30), np.full(30, 3.0)]),
+        "all alike": np.full((6, 2), 7.0),
+        "two values": np.repeat([[0.0, 1.0], [5.0, 2.0]], 5, axis=0),
+        "duplicates": rng.normal(size=(4, 3))[rng.integers(0, 4, 40)],
+        "integers": rng.integers(0, 4, (50, 2)),
+        "tiny": 1e-170 * rng.normal(size=(30, 2)),
+        "far": 1e9 + rng.normal(size=(30, 2)),
+        "more features than rows": rng.normal(size=(5, 9)),
+        "two rows": rng.normal(size=(2, 2)),
+        "one feature": rng.normal(size=(9, 1)),
+    }
+    for name, X in sets.items():
+        for n_components in {1, 2, 3, len(X)}:
+            if n_components > len(X):
+                continue
+            model = GaussianMixture(
+                n_components, covariance_type=kind, search=search, prior=prior, random_state=0
+            ).fit(X)
+            assert model.converged_, name
+            assert_valid(model.to_mixture())
+            assert np.isfinite(model.score_samples(X)).all(), name
+            np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1.0)
+            if n_components == 1 and prior is None:
+                np.testing.assert_allclose(model.means_[0], X.mean(axis=0, dtype=float), rtol=1e-9)
+
+
+def test_a_failed_fit_changes_nothing():
+    X, _ = clusters(60)
+    model = GaussianMixture(3, random_state=0, search=True).fit(X)
+    state = {name: np.array(value, dtype=object) for name, value in vars(model).items() if name.endswith("_")}
+    bad = X.copy()
+    bad[5, 1] = np.nan
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        model.fit(bad)
+    with pytest.raises(ValueError, match=r"Expected n_samples >= n_components but got n_components = 3"):
+        model.fit(X[:2])
+    with pytest.raises(ValueError, match="too large to be squared"):
+        model.fit(X * 1e200)
+    assert set(state) == {name for name in vars(model) if name.endswith("_")}
+    for name, value in state.items():
+        assert (np.array(getattr(model, name), dtype=object) == value).all(), name
+
+
+@types
+@pytest.mark.parametrize("how", [{}, {"search": True}, {"prior": "weak"}])
+def test_threads_and_layouts_change_nothing(kind, how):
+    X, _ = clusters(300, 3, 4, 1, spread=2.0)
+    model = GaussianMixture(4, covariance_type=kind, random_state=0, n_threads=1, **how).fit(X)
+    for n_threads in (2, 7, None):
+        other = GaussianMixture(4, covariance_type=kind, random_state=0, n_threads=n_threads, **how).fit(X)
+        np.testing.assert_array_equal(other.means_, model.means_)
+        np.testing.assert_array_equal(other.covariances_, model.covariances_)
+    for rows in (np.asfortranarray(X), np.repeat(X, 2, axis=0)[::2]):
+        np.testing.assert_allclose(other.fit(rows).means_, model.means_, rtol=1e-9, atol=1e-9)
+    assert model.n_iter_ == len(model.lower_bounds_)
+
+
+@types
+def test_a_default_fit_ends_where_little_is_left(kind):
+    X, _ = overlapping(n=600)
+    model = GaussianMixture(2, covariance_type=kind, random_state=0).fit(X)
+    climb = Climb(model.to_mixture(), X, NO_WEIGHTS, options_of(kind, 2, 2, FLOOR * X.var(axis=0)))
+    assert climb.run(5000) - model.lower_bound_ < 5e-5
+    theirs = GaussianMixture(2, covariance_type=kind, random_state=0, init_params="kmeans").fit(X)
+    assert model.lower_bound_ > theirs.lower_bound_ - 1e-5

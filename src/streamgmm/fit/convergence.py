@@ -13,7 +13,8 @@ def left_to_gain(bounds: Sequence[float]) -> float:
     EM converges linearly in the end: each change is the one before times a constant a below 1, and the rest
     is the last change times a / (1 - a) (Aitken; Boehning and others, 1994). On a plateau, where changes do
     not shrink, that is infinite: steps are small there, but it is not the end. One large step before a small
-    one says nothing about a, so that at least the last change counts.
+    one says nothing about a, so that at least the last change counts. EM does not go back and forth, but
+    rounding does, where covariances are nearly singular: no more is left than the larger of two such steps.
 
     Parameters
     ----------
@@ -41,8 +42,11 @@ def left_to_gain(bounds: Sequence[float]) -> float:
     """
     if len(bounds) < 3:
         return np.inf
-    before, last = abs(bounds[-2] - bounds[-3]), abs(bounds[-1] - bounds[-2])
+    changes = bounds[-2] - bounds[-3], bounds[-1] - bounds[-2]
+    before, last = map(abs, changes)
     noise = 1e-14 * abs(bounds[-1])
     if last <= noise:
         return 0.0
+    if min(changes) < 0.0 < max(changes):
+        return max(before, last)
     return max(last, last * last / (before - last)) if last < before else np.inf
