@@ -179,14 +179,14 @@ def overlapping(seed=0, n=1500):
 
 
 @long_without_compilation
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("tol", [1e-4, 1e-5, 1e-6])
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("tol", [1e-4, 1e-6])
 def test_a_climb_ends_near_the_optimum(seed, tol):
     X, mixture = overlapping(seed)
     climb = Climb(mixture, X, NO_WEIGHTS, options_of("full", 2, 2))
-    assert climb.finish(tol, 20000)
-    best = Climb(mixture, X, NO_WEIGHTS, climb.options).run(20000)
-    early = fit_em(mixture, X, tol=tol, max_iter=20000)  # ends where a change is below tol
+    assert climb.finish(tol, 4000)
+    best = Climb(mixture, X, NO_WEIGHTS, climb.options).run(4000)
+    early = fit_em(mixture, X, tol=tol, max_iter=4000)  # ends where a change is below tol
     assert best - climb.bounds[-1] < 4 * tol < best - early.lower_bounds[-1]
 
 
