@@ -15,9 +15,17 @@ from streamgmm.statistics import Array
 
 from .moments import FLOOR, feature_moments, robust_deviations
 
-METRICS = ("standardized", "within", "raw", "whitened")
 _LLOYD = 20
 _LEAST = 1e-200
+
+
+def metrics_of(covariance_type: str) -> tuple[str, ...]:
+    """Return the metrics to try, the most promising first.
+
+    Units mean something to covariances that are the same in all directions, and to no others.
+    """
+    own = "raw" if covariance.get(covariance_type).is_round else "robust"
+    return ("standardized", "within", own, "whitened")
 
 
 class Sample:
@@ -80,6 +88,9 @@ def clustered(
         if metric == "raw":
             root = np.diag(1.0 / sample.deviations)
             Z = sample.standardized * sample.deviations
+        elif metric == "robust":
+            root = np.diag(sample.robust_deviations / sample.deviations)
+            Z = sample.standardized * (sample.deviations / sample.robust_deviations)
         elif metric == "standardized":
             root, Z = np.eye(n_features), sample.standardized
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from itertools import cycle, islice
 
 import numpy as np
 
@@ -12,12 +12,12 @@ from streamgmm.fit.volume import Judge
 from streamgmm.kernels.records import Options
 from streamgmm.mixture import Mixture
 
-from .clusters import METRICS, Sample, clustered
+from .clusters import Sample, clustered, metrics_of
 from .far import far_rows, with_far
 
 OptionsOf = Callable[[int], Options]  # of so many components
 
-_ROUNDS = 2
+_LEAST, _MOST = 2, 8  # starts: so many beside one for each component, and at most
 _FEW, _SOME = 5, 15  # iterations of EM from every start, and from the best of them
 _KEPT = 3
 _ROWS, _ROWS_EACH = 1000, 20  # all starts are tried on so many rows, or so many for each component
@@ -57,30 +57,31 @@ def find_start(
     561-575.
     """
     shape, options = (n_components, covariance_type), options_of(n_components)
-    judge = Judge(sample)
     if n_components == 1:
-        return _tried(judge, clustered(sample, *shape, ["raw"], random_state), options, 1)[0]
-    some, few, judge_few = max(_ROWS, _ROWS_EACH * n_components), sample, judge
+        return _tried(Judge(sample), clustered(sample, *shape, ["standardized"], random_state), options, 1)[0]
+    some, few = max(_ROWS, _ROWS_EACH * n_components), sample
     if len(sample.X) > some:
         few = sample.take(np.sort(random_state.permutation(len(sample.X))[:some]))
-        judge_few = Judge(few)
-    climbs = _tried(judge_few, clustered(few, *shape, METRICS * _ROUNDS, random_state), options, _KEPT)
+    judge = Judge(few)
+    metrics = islice(cycle(metrics_of(covariance_type)), min(_MOST, _LEAST + n_components))
+    climbs = _tried(judge, clustered(few, *shape, metrics, random_state), options, _KEPT)
     for climb in climbs:
         climb.run(_SOME)
-    climbs = judge_few.best(climbs, _KEPT - 1)
-    far = far_rows(climbs[0].mixture, sample, n_samples or len(sample.X))
-    has_far = bool(far.any()) and np.count_nonzero(~far) > n_components
-    if few is sample and not has_far:
-        return climbs[0]
-    mixtures = [climb.mixture for climb in climbs]
-    if few is not sample:
-        mixtures += clustered(sample, *shape, ("standardized", "raw"), random_state)
-    if has_far:
-        rest = sample.take(np.flatnonzero(~far))
-        how: dict[str, Any] = {"options_of": options_of, "random_state": random_state, "n_samples": n_samples}
-        others = find_start(rest, n_components - 1, covariance_type, **how).mixture
-        mixtures.append(with_far(others, rest, sample.take(np.flatnonzero(far))))
-    return _tried(judge, mixtures, options, 1)[0]
+    best = judge.best(climbs, 1)[0]
+    far = far_rows(best.mixture, sample, len(sample.X) if n_samples is None else n_samples)
+    if not far.any() or np.count_nonzero(~far) <= n_components:
+        return best if few is sample else Climb(best.mixture, sample.X, sample.weights, options)
+    rest = sample.take(np.flatnonzero(~far))
+    others = find_start(
+        rest,
+        n_components - 1,
+        covariance_type,
+        options_of=options_of,
+        random_state=random_state,
+        n_samples=np.inf,  # none is far from these
+    ).mixture
+    rivals = [best.mixture, with_far(others, rest, sample.take(np.flatnonzero(far)))]
+    return _tried(Judge(sample), rivals, options, 1)[0]
 
 
 def _tried(judge: Judge, mixtures: Iterable[Mixture], options: Options, n: int) -> list[Climb]:
