@@ -210,25 +210,25 @@ def test_a_weight_of_two_is_the_row_twice(kind):
 # --- many numbers of components ----------------------------------------------------------------------------
 
 
-def fitted(problem, kind, sizes, seed=0):
-    """Return the last fit of each number of components along a path, and how many came."""
+def fitted(problem, sizes, **how):
+    """Return a fit for each number of components, along a path."""
 
     def fit(mixture):
         solver = solver_of("em", options=problem.options(mixture.n_components), max_iter=2000, tol=1e-6)
         return solver(mixture, problem.rows, n_threads=1)
 
-    found = list(path(problem, sizes, fit, seed))
-    return dict(found), len(found)
+    return path(problem, sizes, fit, 0, **how)
 
 
 @types
-@pytest.mark.parametrize("sizes", [[2, 5], range(1, 7), [3]])
+@pytest.mark.parametrize("sizes", [[2, 5], range(1, 7), [3], [9, 1, 4]])
 def test_each_fit_of_a_path_is_as_good_as_one_of_its_own(kind, sizes):
     X, _ = clusters()
     problem = problem_of(X, kind, max(sizes))
-    results, n_found = fitted(problem, kind, sizes)
+    calls = []
+    results = fitted(problem, sizes, done=lambda: calls.append(1))
     assert sorted(results) == sorted(sizes)
-    assert n_found >= len(results)
+    assert len(calls) == len(sizes)
     bounds = [results[K].lower_bounds[-1] for K in sorted(sizes)]
     assert (np.diff(bounds) > -1e-5).all()
     for K in sizes:
@@ -236,6 +236,14 @@ def test_each_fit_of_a_path_is_as_good_as_one_of_its_own(kind, sizes):
         assert_valid(results[K].mixture, X)
         own = problem.finished(problem.start(K, np.random.RandomState(1)))
         assert results[K].lower_bounds[-1] > own.bounds[-1] - (0.02 if K <= 4 else 0.05)
+
+
+@pytest.mark.parametrize("kind", ["full", "spherical"])
+def test_two_walks_on_two_threads_are_the_same(kind):
+    X, _ = clusters(200)
+    one, two = (fitted(problem_of(X, kind, 10), range(1, 11), n_threads=n) for n in (1, 2))
+    for K in range(1, 11):
+        np.testing.assert_array_equal(one[K].mixture.means, two[K].mixture.means)
 
 
 @types

@@ -13,12 +13,12 @@ from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
 from .climb import Climb
-from .penalty import penalty_of
+from .penalty import log_prior
 from .start.clusters import Sample
 from .start.moments import FLOOR
 
+_DIGITS = 7  # of what is compared: two ways to one optimum differ by rounding
 _AT_THE_FLOOR = 10.0  # times the least variance
-_DIGITS = 9  # of nats a row; what differs by less is the same optimum, and rounding shall not choose
 
 
 class Judge:
@@ -56,7 +56,7 @@ class Judge:
         return few | (np.linalg.svd(roots / self._least, compute_uv=False)[:, -1] < 1.0)
 
     def best(self, climbs: Iterable[Climb], n: int) -> list[Climb]:
-        """Return the n climbs that are worth most, the best first; of equals, those that come first."""
+        """Return the n climbs that are worth most, the best first; of equal ones the earlier."""
         ordered = sorted(climbs, key=lambda climb: -round(climb.bounds[-1], _DIGITS))
         found: list[tuple[float, Climb]] = []
         for climb in ordered:  # the likelihood is the most that one can be worth without a prior
@@ -72,7 +72,7 @@ class Judge:
         mixture = climb.mixture
         if climb.options.flags.has_prior:
             likelihood = Climb(mixture, self.sample.X, self.sample.weights, climb.options).run(1)
-            return likelihood + penalty_of(climb.options)(mixture)[0] / climb.total
+            return likelihood + log_prior(climb.options, mixture) / climb.total
         if not self.without_volume(mixture, climb.nk).any():
             return climb.bounds[-1]
         prior = priors.weak_prior(self.sample.mean, self.sample.covariance, mixture.n_components)
