@@ -81,6 +81,14 @@ def test_a_merge_of_components_that_are_one_loses_nothing():
     assert nothing == [0.0]
 
 
+def test_flat_components_merge_if_they_are_one():
+    S = np.stack([np.ones((2, 2)), np.ones((2, 2)), np.ones((2, 2)), np.eye(2)])
+    means = np.array([[0.0, 0.0], [0.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+    first, second = np.triu_indices(4, 1)
+    losses = merging_losses(np.array([0.3, 0.3, 0.4, 0.0]), means, S, first, second)
+    np.testing.assert_allclose(losses, [0, np.inf, 0, np.inf, 0, 0])  # the last has no weight
+
+
 @types
 @pytest.mark.parametrize("weighted", [False, True])
 def test_merges_lose_what_the_likelihood_falls_by(kind, weighted):

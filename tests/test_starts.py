@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 
 import naive
 from common import (
@@ -530,6 +533,36 @@ def test_cancellation_leaves_the_floor():
         assert (np.square(deviations) > 0.99 * least).all(), kind
 
 
+def hostile(seed):
+    """Return rows of which some are alike, collinear, constant or very far, and a number of components."""
+    rng = np.random.default_rng(seed)
+    n, d = int(rng.integers(5, 50)), int(rng.integers(1, 5))
+    X = rng.normal(size=(n, d)) * np.exp(rng.normal(0, 3, d))
+    if seed % 2:
+        X = X[rng.integers(0, n // 3 + 1, n)]
+    if seed % 3 == 0:
+        X[:, -1] = X[:, 0] if seed % 4 else 3.0
+    if seed % 5 == 0:
+        X[rng.integers(0, n)] = 1e12
+    return X, int(rng.choice([2, n // 2, n]))
+
+
+@pytest.mark.parametrize("how", [{}, {"search": True}, {"n_components": "auto"}])
+def test_hostile_rows(how):
+    for seed in range(24):
+        X, n_components = hostile(seed)
+        params = {
+            "n_components": n_components,
+            "covariance_type": TYPES[seed % 4],
+            "random_state": seed,
+        } | how
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model = GaussianMixture(**params).fit(X)
+        assert_valid(model.to_mixture())
+        assert np.isfinite(model.score_samples(X)).all(), seed
+
+
 @types
 @pytest.mark.parametrize("search", [False, True])
 @pytest.mark.parametrize("prior", [None, "weak"])
@@ -542,13 +575,15 @@ def test_rows_that_make_mixtures_collapse(kind, search, prior):
         "duplicates": rng.normal(size=(4, 3))[rng.integers(0, 4, 40)],
         "integers": rng.integers(0, 4, (50, 2)),
         "tiny": 1e-170 * rng.normal(size=(30, 2)),
+        "a narrow half": rng.normal(size=(60, 2))
+        * np.where(np.arange(60)[:, np.newaxis] < 50, [1e-200, 1.0], 1.0),
         "far": 1e9 + rng.normal(size=(30, 2)),
         "more features than rows": rng.normal(size=(5, 9)),
         "two rows": rng.normal(size=(2, 2)),
         "one feature": rng.normal(size=(9, 1)),
     }
     for name, X in sets.items():
-        for n_components in {1, 2, 3, len(X)}:
+        for n_components in {1, 3, min(len(X), 12)}:
             if n_components > len(X):
                 continue
             model = GaussianMixture(

@@ -111,6 +111,7 @@ def merging_losses(weights: Array, means: Array, covariances: Array, first: Any,
     Returns
     -------
     ndarray of shape (n_pairs,)
+        Of two that are flat to the last digit as one, too: 0 at the same place, else infinity.
     """
     together = weights[first] + weights[second]
     with np.errstate(invalid="ignore"):
@@ -118,9 +119,12 @@ def merging_losses(weights: Array, means: Array, covariances: Array, first: Any,
     shift = (means[second] - means[first])[:, :, np.newaxis]
     between = share * (1 - share) * shift * np.swapaxes(shift, 1, 2)
     merged = (1 - share) * covariances[first] + share * covariances[second] + between
-    log_dets = np.linalg.slogdet(covariances)[1]
-    apart = weights[first] * log_dets[first] + weights[second] * log_dets[second]
-    return np.asarray(0.5 * (together * np.linalg.slogdet(merged)[1] - apart))
+    log_dets, log_det = np.linalg.slogdet(covariances)[1], np.linalg.slogdet(merged)[1]
+    flat = np.isneginf(log_det)
+    with np.errstate(invalid="ignore"):
+        parts = np.where(weights > 0, weights * log_dets, 0.0)
+        losses = 0.5 * (together * np.where(flat, 0.0, log_det) - parts[first] - parts[second])
+    return np.where(flat, np.where(between.any(axis=(1, 2)), np.inf, 0.0), losses)
 
 
 def entropy_bounds(log_weights: Array, means: Array, covariances: Array) -> Bounds:

@@ -7,6 +7,7 @@ import numpy as np
 from streamgmm.statistics import Array
 
 FLOOR = 1e-6  # of a feature's variance
+_NARROW = 1e-100  # times a deviation: a middle half that is less has nothing to do with it
 _LEAST = 1e-280  # variances below would leave nothing of a millionth of them, or of their products
 
 
@@ -39,7 +40,8 @@ def robust_deviations(X: Array, weights: Array, deviations: Array) -> Array:
     rows that are few and far make the standard deviation as large as they like.
     """
     middle = (quantile(X, weights, 0.75) - quantile(X, weights, 0.25)) / 1.349
-    return np.where(middle > 0, np.minimum(middle, deviations), deviations)
+    counts = (middle > _NARROW * deviations) & (np.square(middle) > _LEAST)
+    return np.where(counts, np.minimum(middle, deviations), deviations)
 
 
 def quantile(X: Array, weights: Array, q: float) -> Array:
