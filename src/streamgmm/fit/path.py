@@ -39,8 +39,8 @@ def path(
 
     The largest has the best of several starts. On the way down the two components that lose least as one are
     merged, and EM goes on. Some number on the way has starts of its own, and another walk begins there, on
-    another thread if there is one; so have the smallest, where that is cheap. Where a likelihood is below that with
-    fewer components in the end, the component that gains most as two is split instead.
+    another thread if there is one; so have the smallest, where that is cheap. Where a likelihood is below
+    that with fewer components in the end, the component that gains most as two is split instead.
 
     Parameters
     ----------
