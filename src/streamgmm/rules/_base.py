@@ -91,10 +91,11 @@ class Rule(ABC):
     @property
     def covariance_types(self) -> tuple[str, ...]:
         """The covariance types that the rule fits: those whose family gives it all that it needs."""
-        return tuple(name for name in covariance.names() if self._fits(covariance.get(name)))
-
-    def _fits(self, kind: CovarianceType) -> bool:
-        return all(kind.form in function.types() for function in self.needs)
+        return tuple(
+            name
+            for name in covariance.names()
+            if all(covariance.get(name).form in function.types() for function in self.needs)
+        )
 
     @abstractmethod
     def _memory(self, mixture: Mixture, n_rows: float, statistics: Statistics | None) -> Any:
@@ -158,7 +159,7 @@ class Rule(ABC):
 
     def require_fit(self, kind: CovarianceType) -> None:
         """Raise ValueError if the rule does not fit a covariance type."""
-        if not self._fits(kind):
+        if kind.name not in self.covariance_types:
             known = ", ".join(map(repr, self.covariance_types))
             raise ValueError(f"rule {self.name!r} fits `covariance_type` {known}, got {kind.name!r}")
 
