@@ -37,8 +37,8 @@ class Climb:
     def __init__(self, mixture: Mixture, X: Array, weights: Array, options: Options) -> None:
         self.X, self.weights, self.kind = X, weights, mixture.kind
         self.total = float(weights.sum()) if len(weights) else float(len(X))
-        self.model = copied(mixture.kernel_form())
-        self.memory = _EM.init(mixture, n_rows=self.total, options=options).memory
+        self._given = options
+        self._go_to(mixture)
         self.scratch = _EM.scratch(self.model, self.kind)
         self.moments = self.kind.empty_batch(*self.model.means.shape)
         self.options = _EM.compiled_options(options)
@@ -94,6 +94,7 @@ class Climb:
 
     def _go_to(self, mixture: Mixture) -> None:
         self.model = copied(mixture.kernel_form())
+        self.memory = _EM.init(mixture, n_rows=self.total, options=self._given).memory
 
     def _log_prior(self, mixture: Mixture) -> float:
         return log_prior(self.options, mixture) / self.total if self.options.flags.has_prior else 0.0
