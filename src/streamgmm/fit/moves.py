@@ -19,6 +19,7 @@ from .start.several import OptionsOf
 _SHARE = 0.01  # a row with a smaller responsibility does not say how to split a component
 _STEPS = 20  # of EM for two components, on the rows of one
 _WAYS = ("standardized", "whitened")  # the metrics in which its rows are parted
+_DIGITS = 6  # after the point, of nats: two ways to one optimum differ by rounding, which shall not choose
 _SPARE = 3  # pairs that are looked at, beside one for every two components
 
 
@@ -77,7 +78,7 @@ def splits(
         best = None
         for pair in _pairs(part, mixture.covariance_type, int(np.argmin(log_prob)), random_state):
             climb = Climb(pair, part.X, w, options_of(2))
-            gain = climb.total * climb.run(_STEPS) - before
+            gain = round(climb.total * climb.run(_STEPS) - before, _DIGITS)
             if climb.nk.min() >= least and (best is None or gain > best.gain):
                 best = Split(gain, k, climb.mixture)
         if best is not None:
@@ -109,5 +110,5 @@ def merges(mixture: Mixture, sample: Sample, options: Options) -> list[Merge]:
     for at in np.argsort(bounds, kind="stable")[: _SPARE + mixture.n_components // 2]:
         i, j = int(first[at]), int(second[at])
         after = Climb(mixture.merge(i, j), sample.X, sample.weights, options)
-        found.append(Merge(before.total * (before.bounds[-1] - after.run(1)), i, j))
+        found.append(Merge(round(before.total * (before.bounds[-1] - after.run(1)), _DIGITS), i, j))
     return sorted(found)
