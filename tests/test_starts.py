@@ -95,6 +95,7 @@ def test_each_step_is_that_of_lloyd(seed):
     np.testing.assert_allclose(cost(X, centers, w), cost(X, k_means(X, 5, seed, 500, w)[0], w), rtol=2e-3)
 
 
+@long_without_compilation
 def test_the_cost_is_about_that_of_scikit_learn():
     X, _ = clusters(400, 2, 8, 1, spread=3.0)
     ours = [cost(X, k_means(X, 8, seed, 300)[0]) for seed in range(15)]
