@@ -269,7 +269,8 @@ class GaussianMixture(ReadingMixin):
         >>> from sklearn.mixture import GaussianMixture as Other
         >>> from streamgmm import GaussianMixture
         >>> GaussianMixture.from_sklearn(Other(3, tol=1e-5))
-        GaussianMixture(n_components=3, tol=1e-05)
+        GaussianMixture(init_params='kmeans', max_iter=100, n_components=3, n_init=1,
+                        reg_covar=1e-06, tol=1e-05)
         """
         ours = cls(**model.get_params(deep=False))
         for name, value in vars(model).items():
