@@ -169,7 +169,9 @@ def test_after_auto_all_is_as_after_any_fit():
     X, labels = many_clusters(5, 300)
     model = GaussianMixture("auto", random_state=0).fit(X)
     assert model.to_mixture().n_components == 5
-    assert model.bic(X) == pytest.approx(model.to_sklearn().bic(X), rel=1e-9)
+    theirs = model.to_sklearn()
+    assert model.bic(X) == pytest.approx(theirs.bic(X), rel=1e-9)
+    assert theirs.fit(X).weights_.shape == (5,)  # its own parameters are valid, too
     again = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(again.predict(X), model.predict(X))
     assert len(set(zip(model.predict(X), labels, strict=True))) == 5

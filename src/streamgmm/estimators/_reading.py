@@ -107,11 +107,11 @@ class ReadingMixin(DensityMixin, BaseEstimator):
         mixture = self.to_mixture()
         if not mixture.kind.in_sklearn:
             mixture = Mixture(mixture.weights, mixture.means, mixture.covariance_matrices())
-        names = SklearnGaussianMixture().get_params()
-        params = {name: value for name, value in self.get_params(deep=False).items() if name in names}
+        params = SklearnGaussianMixture().get_params()
+        for name, value in self.get_params(deep=False).items():
+            if name in params and value is not None and not (name == "init_params" and value == BEST):
+                params[name] = value
         params |= {"n_components": mixture.n_components, "covariance_type": mixture.covariance_type}
-        ours = {"reg_covar": None, "tol": None, "max_iter": None, "init_params": BEST}
-        params = {n: value for n, value in params.items() if not (n in ours and value == ours[n])}
         model = SklearnGaussianMixture(**params)
         for name, value in attributes_of(mixture).items():
             setattr(model, name, value)
