@@ -31,6 +31,8 @@ class CovarianceType(Protocol):
         Whether components or features share what is estimated.
     is_shared : bool
         Whether all components have the same covariance.
+    is_round : bool
+        Whether a covariance is the same in all directions, so that units matter.
     in_sklearn : bool
         Whether scikit-learn knows the type, too.
     requirement : str
@@ -43,6 +45,7 @@ class CovarianceType(Protocol):
     name: str
     pooled: bool
     is_shared: bool = False
+    is_round: bool = False
     in_sklearn: bool = False
     requirement: str
     form: type

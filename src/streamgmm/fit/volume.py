@@ -17,6 +17,7 @@ from .penalty import penalty_of
 from .start.clusters import Sample
 from .start.moments import FLOOR
 
+_DIGITS = 7  # of what is compared: two ways to one optimum differ by rounding
 _AT_THE_FLOOR = 10.0  # times the least variance
 
 
@@ -55,15 +56,15 @@ class Judge:
         return few | (np.linalg.svd(roots / self._least, compute_uv=False)[:, -1] < 1.0)
 
     def best(self, climbs: Iterable[Climb], n: int) -> list[Climb]:
-        """Return the n climbs that are worth most, the best first."""
-        ordered = sorted(climbs, key=lambda climb: climb.bounds[-1], reverse=True)
+        """Return the n climbs that are worth most, the best first; of equal ones the earlier."""
+        ordered = sorted(climbs, key=lambda climb: -round(climb.bounds[-1], _DIGITS))
         found: list[tuple[float, Climb]] = []
         for climb in ordered:  # the likelihood is the most that one can be worth without a prior
             has_prior = climb.options.flags.has_prior
             if len(found) >= n and not has_prior and climb.bounds[-1] <= found[n - 1][0]:
                 break
             found.append((self.value(climb), climb))
-            found.sort(key=lambda pair: -pair[0])
+            found.sort(key=lambda pair: -round(pair[0], _DIGITS))
         return [climb for _, climb in found[:n]]
 
     def value(self, climb: Climb) -> float:

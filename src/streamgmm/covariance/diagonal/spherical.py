@@ -13,6 +13,7 @@ class Spherical(Diagonal):
 
     name = "spherical"
     pooled = True
+    is_round = True
 
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         return (n_components,)

@@ -15,9 +15,18 @@ from streamgmm.statistics import Array
 
 from .moments import FLOOR, feature_moments, robust_deviations
 
-METRICS = ("standardized", "within", "raw", "whitened")
 _LLOYD = 20
+_DIGITS = 10  # after the point, of standard deviations: units, which cost a rounding, decide no ties
 _LEAST = 1e-200
+
+
+def metrics_of(covariance_type: str) -> tuple[str, ...]:
+    """Return the metrics to try, the most promising first.
+
+    Units mean something to covariances that are the same in all directions, and to no others.
+    """
+    own = "raw" if covariance.get(covariance_type).is_round else "robust"
+    return ("standardized", "whitened", "within", own)
 
 
 class Sample:
@@ -80,6 +89,9 @@ def clustered(
         if metric == "raw":
             root = np.diag(1.0 / sample.deviations)
             Z = sample.standardized * sample.deviations
+        elif metric == "robust":
+            root = np.diag(sample.robust_deviations / sample.deviations)
+            Z = sample.standardized * (sample.deviations / sample.robust_deviations)
         elif metric == "standardized":
             root, Z = np.eye(n_features), sample.standardized
         else:
@@ -88,6 +100,8 @@ def clustered(
             Z = sample.standardized @ (vectors / np.sqrt(values))
         uniform = random_state.random_sample((n_components, 2 + int(np.log(n_components))))
         centers, counts = np.empty((n_components, n_features)), np.empty(n_components)
+        if metric != "raw":
+            Z = np.round(Z, _DIGITS)
         kmeans(np.ascontiguousarray(Z.T), sample.row_weights, uniform, _LLOYD, centers, counts)
         centers, counts = centers @ root, np.maximum(counts, 1e-6 * counts.sum())
         shares = counts / counts.sum()

@@ -16,9 +16,10 @@ _USUAL = 0.05  # of the rows are less likely than this quantile
 
 
 def far_rows(mixture: Mixture, sample: Sample, n_samples: float) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Tell which rows the large components of a mixture would not have drawn once in ``n_samples``.
+    """Tell which rows the large components of a mixture would not have drawn, not once in ``n_samples``^2.
 
-    Log densities below a quantile fall about exponentially: one in n lies log n below.
+    Log densities below a quantile fall about exponentially: one row in n lies log n below, in many features
+    somewhat more.
 
     Parameters
     ----------
@@ -31,7 +32,7 @@ def far_rows(mixture: Mixture, sample: Sample, n_samples: float) -> np.ndarray[A
     large = np.flatnonzero(mixture.weights * mixture.n_components >= _SMALL)
     log_prob = mixture.select(large).log_prob(sample.X, n_threads=1)
     usual = quantile(log_prob[:, np.newaxis], sample.weights, _USUAL)[0]
-    return np.asarray(log_prob < usual - np.log(n_samples))
+    return np.asarray(log_prob < usual - 2.0 * np.log(n_samples))
 
 
 def with_far(others: Mixture, rest: Sample, far: Sample) -> Mixture:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from itertools import cycle, islice
 
 import numpy as np
 
+from streamgmm.algebra import merging_losses
 from streamgmm.fit.climb import Climb
 from streamgmm.fit.volume import Judge
 from streamgmm.kernels.records import Options
 from streamgmm.mixture import Mixture
 
-from .clusters import METRICS, Sample, clustered
+from .clusters import Sample, clustered, metrics_of
 from .far import far_rows, with_far
 
 OptionsOf = Callable[[int], Options]  # of so many components
 
-_ROUNDS = 2
-_FEW, _SOME = 5, 15  # iterations of EM from every start, and from the best of them
+_LEAST, _MOST = 2, 8  # starts: so many beside one for each component, and at most
+_FEW, _SOME = 5, 10  # iterations of EM from every start, and from the best of them
 _KEPT = 3
+_ROWS_FOR_MORE = 5  # for each component
 _ROWS, _ROWS_EACH = 1000, 20  # all starts are tried on so many rows, or so many for each component
 
 
@@ -34,10 +36,11 @@ def find_start(
 ) -> Climb:
     """Return the best of several short climbs.
 
-    From each clustering EM makes five steps, and from the best three fifteen more (emEM; Biernacki, Celeux
-    and Govaert, 2003), on some of the rows if there are many; the best two go on with all rows, beside what
-    k-means finds in all rows, where the others may have missed the few. Rows that are far from all that was
-    found are worth a start of their own: as one component, beside the best start for the rest.
+    They begin at clusters, in several metrics (`clustered`), and at half as many clusters again, after five
+    steps of EM merged to the number that is asked for: where two components share what is one, and one has
+    what is two, EM alone does not mend it. From each EM makes five steps, and from the best three ten more
+    (emEM; Biernacki, Celeux and Govaert, 2003), on some of the rows if there are many. Rows that are far from
+    all that was found are worth a start of their own: as one component, beside the best start for the rest.
 
     Parameters
     ----------
@@ -57,30 +60,61 @@ def find_start(
     561-575.
     """
     shape, options = (n_components, covariance_type), options_of(n_components)
-    judge = Judge(sample)
     if n_components == 1:
-        return _tried(judge, clustered(sample, *shape, ["raw"], random_state), options, 1)[0]
-    some, few, judge_few = max(_ROWS, _ROWS_EACH * n_components), sample, judge
+        return _tried(Judge(sample), clustered(sample, *shape, ["standardized"], random_state), options, 1)[0]
+    some, few = max(_ROWS, _ROWS_EACH * n_components), sample
     if len(sample.X) > some:
         few = sample.take(np.sort(random_state.permutation(len(sample.X))[:some]))
-        judge_few = Judge(few)
-    climbs = _tried(judge_few, clustered(few, *shape, METRICS * _ROUNDS, random_state), options, _KEPT)
+    judge = Judge(few)
+    mixtures = _found(few, *shape, options_of, random_state)
+    climbs = _tried(judge, mixtures, options, _KEPT)
     for climb in climbs:
         climb.run(_SOME)
-    climbs = judge_few.best(climbs, _KEPT - 1)
-    far = far_rows(climbs[0].mixture, sample, n_samples or len(sample.X))
-    has_far = bool(far.any()) and np.count_nonzero(~far) > n_components
-    if few is sample and not has_far:
-        return climbs[0]
-    mixtures = [climb.mixture for climb in climbs]
-    if few is not sample:
-        mixtures += clustered(sample, *shape, ("standardized", "raw"), random_state)
-    if has_far:
-        rest = sample.take(np.flatnonzero(~far))
-        how: dict[str, Any] = {"options_of": options_of, "random_state": random_state, "n_samples": n_samples}
-        others = find_start(rest, n_components - 1, covariance_type, **how).mixture
-        mixtures.append(with_far(others, rest, sample.take(np.flatnonzero(far))))
-    return _tried(judge, mixtures, options, 1)[0]
+    best = judge.best(climbs, 1)[0]
+    far = far_rows(best.mixture, sample, len(sample.X) if n_samples is None else n_samples)
+    if not far.any() or np.count_nonzero(~far) <= n_components:
+        return best if few is sample else Climb(best.mixture, sample.X, sample.weights, options)
+    rest = sample.take(np.flatnonzero(~far))
+    others = find_start(
+        rest,
+        n_components - 1,
+        covariance_type,
+        options_of=options_of,
+        random_state=random_state,
+        n_samples=np.inf,  # none is far from these
+    ).mixture
+    rivals = [best.mixture, with_far(others, rest, sample.take(np.flatnonzero(far)))]
+    return _tried(Judge(sample), rivals, options, 1)[0]
+
+
+def _found(
+    sample: Sample,
+    n_components: int,
+    covariance_type: str,
+    options_of: OptionsOf,
+    random_state: np.random.RandomState,
+) -> Iterator[Mixture]:
+    """Yield what k-means finds: half of it at once, half with more components, some of which merge."""
+    n_starts = min(_MOST, _LEAST + n_components)
+    n_more = n_components + n_components // 2
+    n_merged = n_starts // 2 if n_components > 2 and len(sample.X) > _ROWS_FOR_MORE * n_more else 0
+    metrics = metrics_of(covariance_type)
+    plain = islice(cycle(metrics), n_starts - n_merged)
+    yield from clustered(sample, n_components, covariance_type, plain, random_state)
+    for mixture in clustered(sample, n_more, covariance_type, islice(cycle(metrics), n_merged), random_state):
+        climb = Climb(mixture, sample.X, sample.weights, options_of(n_more))
+        climb.run(_FEW)
+        yield _merged(climb.mixture, n_components)
+
+
+def _merged(mixture: Mixture, n_components: int) -> Mixture:
+    """Return the mixture after merging those two components again and again that lose least."""
+    while mixture.n_components > n_components:
+        first, second = np.triu_indices(mixture.n_components, 1)
+        losses = merging_losses(mixture.weights, mixture.means, mixture.covariance_matrices(), first, second)
+        least = int(np.argmin(losses))
+        mixture = mixture.merge(int(first[least]), int(second[least]))
+    return mixture
 
 
 def _tried(judge: Judge, mixtures: Iterable[Mixture], options: Options, n: int) -> list[Climb]:
