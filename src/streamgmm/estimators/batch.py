@@ -113,11 +113,9 @@ class GaussianMixture(ReadingMixin):
     >>> from streamgmm import GaussianMixture
     >>> X = np.array([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]])
     >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
-    >>> model.means_
-    array([[10.,  2.],
-           [ 1.,  2.]])
-    >>> model.predict([[0, 0], [12, 3]])
-    array([1, 0])
+    >>> model.means_[model.predict([[0, 0], [12, 3]])]
+    array([[ 1.,  2.],
+           [10.,  2.]])
     """
 
     n_components: int | str = 1
@@ -263,12 +261,20 @@ class GaussianMixture(ReadingMixin):
     def from_sklearn(cls, model: Any) -> GaussianMixture:
         """Return this estimator with the parameters, and the fit if there is one, of scikit-learn's.
 
+        Fitted again, it gives scikit-learn's numbers: all of scikit-learn's values are given, also those that
+        were defaults.
+
+        Parameters
+        ----------
+        model : sklearn.mixture.GaussianMixture
+
         Examples
         --------
         >>> from sklearn.mixture import GaussianMixture as Other
         >>> from streamgmm import GaussianMixture
         >>> GaussianMixture.from_sklearn(Other(3, tol=1e-5))
-        GaussianMixture(n_components=3, tol=1e-05)
+        GaussianMixture(init_params='kmeans', max_iter=100, n_components=3, n_init=1,
+                        reg_covar=1e-06, tol=1e-05)
         """
         ours = cls(**model.get_params(deep=False))
         for name, value in vars(model).items():

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+__all__ = ["left_to_gain"]
+
 
 def left_to_gain(bounds: Sequence[float]) -> float:
     """Return how much the log-likelihood will still change if its last steps shrink as they did.
