@@ -533,6 +533,17 @@ def test_the_start_of_many_rows_needs_a_sample_of_them():
 # --- to other classes and back -----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("options", [{}, {"init_params": "best", "tol": 1e-4}, {"search": True}])
+def test_what_scikit_learn_gets_it_can_fit_again(options):
+    X = blobs()
+    model = GaussianMixture(3, random_state=0, **options).fit(X)
+    again = model.to_sklearn().fit(X)
+    same = Other(3, random_state=0, **{name: value for name, value in options.items() if name == "tol"}).fit(
+        X
+    )
+    np.testing.assert_array_equal(again.means_, same.means_)
+
+
 @pytest.mark.parametrize("kind", TYPES)
 def test_round_trips(kind):
     X = blobs()

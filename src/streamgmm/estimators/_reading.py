@@ -110,9 +110,9 @@ class ReadingMixin(DensityMixin, BaseEstimator):
         names = SklearnGaussianMixture().get_params()
         params = {name: value for name, value in self.get_params(deep=False).items() if name in names}
         params |= {"n_components": mixture.n_components, "covariance_type": mixture.covariance_type}
-        ours = {"reg_covar": None, "tol": None, "max_iter": None, "init_params": BEST}
-        params = {n: value for n, value in params.items() if not (n in ours and value == ours[n])}
-        model = SklearnGaussianMixture(**params)
+        if params.get("init_params") == BEST:
+            del params["init_params"]
+        model = SklearnGaussianMixture(**{name: value for name, value in params.items() if value is not None})
         for name, value in attributes_of(mixture).items():
             setattr(model, name, value)
         model.converged_, model.n_iter_ = self.converged_, self.n_iter_
