@@ -83,16 +83,14 @@ def fitted_along(
     values = values_of(model)
     problem = _problem(model, rows, values)
     random_state = check_random_state(model.random_state)
-    best: dict[int, BatchResult] = {}
-    for _ in range(values.n_init):
+    n_threads = thread_count(model.n_threads)
+    paths = []
+    for number in range(values.n_init):
         seed = int(random_state.randint(2**31 - 1))
-        fit = partial(_fit_from, model, problem, values, seed=seed, n_threads=model.n_threads)
-        for n_components, result in path(problem, models, fit, seed):
-            if n_components not in best:
-                done()
-            if n_components not in best or last_bound(result) > last_bound(best[n_components]):
-                best[n_components] = result
-    return best
+        fit = partial(_fit_from, model, problem, values, seed=seed, n_threads=n_threads)
+        how: dict[str, Any] = {} if number else {"done": done}
+        paths.append(path(problem, models, fit, seed, n_threads=n_threads, **how))
+    return {K: max((results[K] for results in paths), key=last_bound) for K in models}
 
 
 def may_follow(model: GaussianMixture) -> bool:

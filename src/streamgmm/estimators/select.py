@@ -170,8 +170,7 @@ def select(
     >>> found.best.n_components, found.best.covariance_type
     (3, 'tied')
     """
-    if isinstance(covariance_types, str):
-        covariance_types = [covariance_types]
+    covariance_types = [covariance_types] if isinstance(covariance_types, str) else list(covariance_types)
     sizes = list(dict.fromkeys(n_components)) if np.iterable(n_components) else [n_components]
     if not all(isinstance(K, Integral) for K in sizes):
         raise ValueError(f"`n_components` must hold integers, got {sizes}")
@@ -195,7 +194,8 @@ def select(
     is_small = isinstance(rows, ArrayRows) and rows.n_samples <= CHUNK
     with warnings.catch_warnings(), ThreadPoolExecutor(n_threads if is_small else 1) as pool:
         warnings.simplefilter("ignore", ConvergenceWarning)  # the table says so
-        one = partial(work.of_type, sizes, n_threads=1 if is_small else n_threads)
+        each = max(1, n_threads // len(covariance_types)) if is_small else n_threads
+        one = partial(work.of_type, sizes, n_threads=each)
         done = [fit for fits in pool.map(one, covariance_types) for fit in fits]
     models = [fit for fit in done if not isinstance(fit, Failure)]
     failures = tuple(fit for fit in done if isinstance(fit, Failure))

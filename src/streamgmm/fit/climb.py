@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamgmm import rules
+from streamgmm import parameterizations, rules
 from streamgmm.kernels import rows as kernels
 from streamgmm.kernels.records import INFO, Options, copied
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
 from .convergence import left_to_gain
+from .penalty import log_prior
 
 __all__ = ["Climb"]
 
 _EM = rules.EM()
+_THETA = parameterizations.get("cholesky")
 _RUN = 10  # iterations between two looks at what is left to gain
+_WORTH_A_LEAP = 1_000_000  # numbers in all components that iterations have seen: what a leap costs
 
 
 class Climb:
@@ -73,13 +76,48 @@ class Climb:
         return self.bounds[-1]
 
     def finish(self, tol: float, max_iter: int) -> bool:
-        """Iterate until less than ``tol`` nats a row are left to gain; tell whether it came so far."""
-        end = len(self.bounds) + max_iter
+        """Iterate until less than ``tol`` nats a row are left to gain; tell whether it came so far.
+
+        Where steps shrink slowly, each is nearly the one before times a constant: now and then all that would
+        come is taken at once (Louis, 1982, Journal of the Royal Statistical Society B 44, 226-233), if that
+        leads higher.
+        """
+        end, since = len(self.bounds) + max_iter, 0
         while len(self.bounds) < end:
-            self.run(min(_RUN, end - len(self.bounds)))
+            n_iter = min(_RUN, end - len(self.bounds))
+            self.run(n_iter)
             if left_to_gain(self.bounds) < tol:
                 return True
+            since += n_iter * self.X.size * len(self.nk)
+            if since > _WORTH_A_LEAP and len(self.bounds) < end - 2:
+                since = 0
+                self._leap()
         return False
+
+    def _leap(self) -> None:
+        """Go where the steps seem to lead, unless that is lower."""
+        before = self.mixture
+        value = self.run(1) + self._log_prior(before)
+        after = self.mixture
+        last, change = self.bounds[-2] - self.bounds[-3], self.bounds[-1] - self.bounds[-2]
+        if not 0.0 < change < last:
+            return
+        rate = np.sqrt(change / last)
+        theta, there = _THETA.pack(before), _THETA.pack(after)
+        with np.errstate(all="ignore"):
+            try:
+                self._go_to(_THETA.unpack(there + rate / (1.0 - rate) * (there - theta), after))
+            except ValueError:
+                return
+        if not self.run(1) + self._log_prior(self.mixture) >= value:
+            self.bounds.pop()
+            self._go_to(after)
+
+    def _go_to(self, mixture: Mixture) -> None:
+        self.model = copied(mixture.kernel_form())
+
+    def _log_prior(self, mixture: Mixture) -> float:
+        return log_prior(self.options, mixture) / self.total if self.options.flags.has_prior else 0.0
 
     @property
     def mixture(self) -> Mixture:

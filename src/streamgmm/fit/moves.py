@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from streamgmm.mixture import Mixture
 
 from .climb import Climb
 from .start.clusters import Sample, clustered
+from .start.far import with_far
 from .start.several import OptionsOf
 
 _SHARE = 0.01  # a row with a smaller responsibility does not say how to split a component
@@ -58,7 +60,8 @@ def splits(
     """Return the best way found to split each component, those that gain most first.
 
     EM fits two components to the rows of one, weighted by their responsibilities, from clusters of these rows
-    in two metrics. Components of too few rows for two are left out.
+    in two metrics, and from the row that is least likely and the others. Components of too few rows for two
+    are left out.
     """
     responsibilities = mixture.responsibilities(sample.X, n_threads=1)
     least = 1 if mixture.kind.is_shared else mixture.n_features + 1
@@ -69,9 +72,10 @@ def splits(
         if w.sum() < 2 * least or len(own) < 2 * least:
             continue
         part = Sample(np.ascontiguousarray(sample.X[own]), w)
-        before = float(w @ mixture.select([k]).log_prob(part.X, n_threads=1))
+        log_prob = mixture.select([k]).log_prob(part.X, n_threads=1)
+        before = float(w @ log_prob)
         best = None
-        for pair in clustered(part, 2, mixture.covariance_type, _WAYS, random_state):
+        for pair in _pairs(part, mixture.covariance_type, int(np.argmin(log_prob)), random_state):
             climb = Climb(pair, part.X, w, options_of(2))
             gain = climb.total * climb.run(_STEPS) - before
             if climb.nk.min() >= least and (best is None or gain > best.gain):
@@ -79,6 +83,16 @@ def splits(
         if best is not None:
             found.append(best)
     return sorted(found, key=lambda split: -split.gain)
+
+
+def _pairs(
+    part: Sample, covariance_type: str, unlikely: int, random_state: np.random.RandomState
+) -> Iterator[Mixture]:
+    """Yield two components on the rows of one."""
+    yield from clustered(part, 2, covariance_type, _WAYS, random_state)
+    rest = part.take(np.delete(np.arange(len(part.X)), unlikely))
+    [one] = clustered(rest, 1, covariance_type, _WAYS[:1], random_state)
+    yield with_far(one, rest, part.take(np.array([unlikely])))
 
 
 def merges(mixture: Mixture, sample: Sample, options: Options) -> list[Merge]:

@@ -12,7 +12,7 @@ from streamgmm.mixture import Mixture
 from streamgmm.parameterizations import Parameterization
 from streamgmm.statistics import Array, Statistics
 
-__all__ = ["penalty_of"]
+__all__ = ["log_prior", "penalty_of"]
 
 _SOME = 1e-300  # a component without rows would be passed over, and the added variance with it
 
@@ -53,19 +53,24 @@ def penalty_of(
     theta_of = parameterizations.get(parameterization)
 
     def penalty(mixture: Mixture) -> tuple[float, Array]:
-        pseudo = _pseudo_rows(options, mixture, n_rows)
-        log_det = mixture.kind.log_det(mixture.kernel_form().scale)
-        traces = mixture.kind.traces(mixture.factor, pseudo.s2)
-        value = -0.5 * float((pseudo.nk * log_det + traces).sum())
-        gradient = theta_of.gradient(pseudo, mixture)
+        gradient = theta_of.gradient(_pseudo_rows(options, mixture, n_rows), mixture)
         weights = mixture.weights
         concentration = options.concentration
         gradient[: len(weights)] = concentration - concentration.sum() * weights
-        if concentration.any():
-            value += float(concentration @ mixture.log_weights)
-        return value, gradient
+        return log_prior(options, mixture, n_rows=n_rows), gradient
 
     return penalty
+
+
+def log_prior(options: Options, mixture: Mixture, *, n_rows: float = 0.0) -> float:
+    """Return the first of what the function from `penalty_of` returns."""
+    pseudo = _pseudo_rows(options, mixture, n_rows)
+    log_det = mixture.kind.log_det(mixture.kernel_form().scale)
+    traces = mixture.kind.traces(mixture.factor, pseudo.s2)
+    value = -0.5 * float((pseudo.nk * log_det + traces).sum())
+    if options.concentration.any():
+        value += float(options.concentration @ mixture.log_weights)
+    return value
 
 
 def _pseudo_rows(options: Options, mixture: Mixture, n_rows: float) -> Statistics:

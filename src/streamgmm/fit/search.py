@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
+
+from streamgmm.mixture import Mixture
 
 from .climb import Climb
 from .convergence import left_to_gain
@@ -88,6 +92,24 @@ def _moved(
     """Return the first climb by a move that is worth more, None if there is none."""
     mixture, sample = climb.mixture, judge.sample
     options = options_of(mixture.n_components)
+    for moved in _moves(mixture, sample, options_of, random_state):
+        trial = Climb(moved, sample.X, sample.weights, options)
+        if all(_may_reach(trial, best, judge) for _ in range(2)):
+            trial.finish(_TOL, _PATIENCE)
+            if judge.value(trial) > best + _WORTH:
+                return trial
+    return None
+
+
+def _moves(
+    mixture: Mixture, sample: Sample, options_of: OptionsOf, random_state: np.random.RandomState
+) -> Iterator[Mixture]:
+    """Yield the mixtures after the most promising moves; of two components one is made, and split anew."""
+    if mixture.n_components == 2:
+        one = mixture.merge(0, 1)
+        for split in splits(one, sample, options_of, random_state):
+            yield one.split(0, split.pair)
+        return
     pairs = merges(mixture, sample, options_of(mixture.n_components - 1))
     moves = [
         (split.gain - merge.loss, split, merge)
@@ -97,13 +119,7 @@ def _moved(
     ]
     moves.sort(key=lambda move: -move[0])
     for _, split, merge in moves[: _TRIALS + mixture.n_components]:
-        moved = mixture.split(split.component, split.pair).merge(merge.first, merge.second)
-        trial = Climb(moved, sample.X, sample.weights, options)
-        if all(_may_reach(trial, best, judge) for _ in range(2)):
-            trial.finish(_TOL, _PATIENCE)
-            if judge.value(trial) > best + _WORTH:
-                return trial
-    return None
+        yield mixture.split(split.component, split.pair).merge(merge.first, merge.second)
 
 
 def _may_reach(trial: Climb, best: float, judge: Judge) -> bool:

@@ -13,7 +13,7 @@ from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
 from .climb import Climb
-from .penalty import penalty_of
+from .penalty import log_prior
 from .start.clusters import Sample
 from .start.moments import FLOOR
 
@@ -71,7 +71,7 @@ class Judge:
         """Return the mean of a row before the last iteration, with credit as above."""
         mixture = climb.mixture
         if climb.options.flags.has_prior:
-            return climb.bounds[-1] + penalty_of(climb.options)(mixture)[0] / climb.total
+            return climb.bounds[-1] + log_prior(climb.options, mixture) / climb.total
         if not self.without_volume(mixture, climb.nk).any():
             return climb.bounds[-1]
         prior = priors.weak_prior(self.sample.mean, self.sample.covariance, mixture.n_components)

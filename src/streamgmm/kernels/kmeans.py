@@ -10,20 +10,19 @@ _CLOSE = 1e-4  # Lloyd's steps end when the sum of squares falls by less, relati
 
 
 @kernel
-def _distances(Z, center, out):
+def _distances(Z, centers, k, out):
     """Write the squared distances of the columns of Z (n_features, n_samples) from a center."""
-    n = out.size
-    for i in range(n):
+    for i in range(out.size):
         out[i] = 0.0
-    for a in range(center.size):
-        row, c = Z[a], center[a]
-        for i in range(n):
-            difference = row[i] - c
+    for a in range(Z.shape[0]):
+        z, center = Z[a], centers[k, a]
+        for i in range(out.size):
+            difference = z[i] - center
             out[i] += difference * difference
 
 
 @kernel
-def _nearer(weights, distances, nearest):
+def _cost(weights, distances, nearest):
     """Return the weighted sum of the lesser distances."""
     total = 0.0
     for i in range(distances.size):
@@ -46,19 +45,48 @@ def _drawn(weights, nearest, point):
     return last
 
 
+@exact_kernel
+def _seed(Z, weights, uniform, centers, distances, best, nearest):
+    """Write the seeds to ``centers``: each is the best of some draws."""
+    n_components, n_trials = uniform.shape
+    total = 0.0
+    for i in range(nearest.size):
+        nearest[i] = 1.0
+        total += weights[i]
+    for k in range(n_components):
+        least = np.inf
+        chosen = 0
+        for t in range(n_trials if k > 0 else 1):
+            row = _drawn(weights, nearest, uniform[k, t] * total)
+            for a in range(Z.shape[0]):
+                centers[k, a] = Z[a, row]
+            _distances(Z, centers, k, distances)
+            cost = _cost(weights, distances, nearest if k > 0 else distances)
+            if cost < least:
+                least = cost
+                chosen = row
+                for i in range(nearest.size):
+                    best[i] = distances[i]
+        for a in range(Z.shape[0]):
+            centers[k, a] = Z[a, chosen]
+        for i in range(nearest.size):
+            nearest[i] = min(best[i], nearest[i]) if k > 0 else best[i]
+        total = least
+
+
 @kernel
-def _assign(Z, centers, labels, distances, nearest):
-    """Write each row's nearest center to ``labels`` and its squared distance to ``nearest``."""
-    n = labels.size
-    for i in range(n):
+def _assign(Z, weights, centers, labels, distances, nearest):
+    """Write each row's nearest center and squared distance; return the weighted sum of these."""
+    for i in range(labels.size):
         labels[i] = 0
         nearest[i] = np.inf
     for k in range(centers.shape[0]):
-        _distances(Z, centers[k], distances)
-        for i in range(n):
+        _distances(Z, centers, k, distances)
+        for i in range(labels.size):
             if distances[i] < nearest[i]:
                 nearest[i] = distances[i]
                 labels[i] = k
+    return _cost(weights, nearest, nearest)
 
 
 @exact_kernel
@@ -79,7 +107,10 @@ def _move(Z, weights, labels, nearest, counts, centers):
                 centers[k, a] /= counts[k]
     for k in range(n_components):
         if counts[k] == 0.0:
-            furthest = np.argmax(nearest)
+            furthest = 0
+            for i in range(labels.size):
+                if nearest[i] > nearest[furthest]:
+                    furthest = i
             nearest[furthest] = 0.0
             for a in range(n_features):
                 centers[k, a] = Z[a, furthest]
@@ -102,29 +133,14 @@ def kmeans(Z, weights, uniform, max_iter, centers, counts):
     counts : (n_components,)  # OUT
     """
     n_samples = Z.shape[1]
-    n_components, n_trials = uniform.shape
     labels = np.empty(n_samples, dtype=np.int64)
     distances = np.empty(n_samples)
     best = np.empty(n_samples)
-    nearest = np.ones(n_samples)
-    total = np.sum(weights)
-    for k in range(n_components):
-        least = np.inf
-        for t in range(n_trials if k > 0 else 1):
-            row = _drawn(weights, nearest, uniform[k, t] * total)
-            _distances(Z, np.ascontiguousarray(Z[:, row]), distances)
-            cost = _nearer(weights, distances, nearest) if k > 0 else np.sum(weights * distances)
-            if cost < least:
-                least = cost
-                best[:] = distances
-                centers[k] = Z[:, row]
-        for i in range(n_samples):
-            nearest[i] = min(best[i], nearest[i]) if k > 0 else best[i]
-        total = least
+    nearest = np.empty(n_samples)
+    _seed(Z, weights, uniform, centers, distances, best, nearest)
     before = np.inf
     for _ in range(max_iter):
-        _assign(Z, centers, labels, distances, nearest)
-        total = np.sum(weights * nearest)
+        total = _assign(Z, weights, centers, labels, distances, nearest)
         _move(Z, weights, labels, nearest, counts, centers)
         if not total < (1.0 - _CLOSE) * before:
             return
