@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from streamgmm.fit.batch import BatchResult
 from streamgmm.fit.path import path
 from streamgmm.fit.problem import Problem
-from streamgmm.fit.rows import ArrayRows, Rows
+from streamgmm.fit.rows import WHOLE, Rows
 from streamgmm.fit.solvers import DRAWS, solver_of
 from streamgmm.fit.start import BEST, Given, start_mixture
 from streamgmm.mixture import Mixture
@@ -137,11 +137,14 @@ def _results(model: GaussianMixture, rows: Rows) -> Iterator[BatchResult]:
         if _goes_on(model):
             start, lower_bound = model._start_again(rows.n_features), model.lower_bound_
         elif values.init_params != BEST:
-            X, weights = (rows.X, rows.weights) if isinstance(rows, ArrayRows) else rows.sample
+            is_whole = rows.n_samples <= WHOLE
+            X, weights = rows.sample if is_whole else (problem.sample.X, problem.sample.weights)
             how: dict[str, Any] = {"init_params": values.init_params, "random_state": random_state}
             start = start_mixture(
                 X, weights, *shape, options=problem.options(_size(model)), given=given, **how
             )
+            if not is_whole and given.is_nothing and values.max_iter > 0:
+                start = problem.finished(start).mixture  # costs nothing, beside a pass over all rows
             _require_regular(model, values, start)
         if start is None or model.solver in DRAWS or model.search:
             seed = int(random_state.randint(2**31 - 1))

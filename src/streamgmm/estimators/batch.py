@@ -39,9 +39,9 @@ class GaussianMixture(ReadingMixin):
     Parameters, methods, attributes, warnings and errors are those of `sklearn.mixture.GaussianMixture`. With
     nothing given for the fit it finds better optima: the best of several starts, and EM that stops where
     little is left to gain. If one of ``tol``, ``reg_covar``, ``max_iter``, ``n_init``, ``init_params`` and
-    the starts is given, the others have scikit-learn's values, and from the same start each iteration is the
-    same: ``init_params="kmeans"`` alone gives scikit-learn's numbers. What follows ``verbose_interval`` is
-    new, as are sample weights and rows that do not fit into memory.
+    the starts is given, the others have scikit-learn's values, and each iteration is the same, up to 65536
+    rows from the same start: ``init_params="kmeans"`` alone gives scikit-learn's numbers. What follows
+    ``verbose_interval`` is new, as are sample weights and rows that do not fit into memory.
 
     Parameters
     ----------
@@ -64,8 +64,9 @@ class GaussianMixture(ReadingMixin):
         Starts, on all cores, 1 by default; the best fit is kept.
     init_params : {"best", "kmeans", "k-means++", "random", "random_from_data"}, optional
         "best" tries k-means in several metrics, with a few steps of EM each
-        (`streamgmm.fit.start.several.find_start`); of more than 65536 rows on a sample of 8192 in which those
-        are not missing that are few and far from all others. The others are scikit-learn's.
+        (`streamgmm.fit.start.several.find_start`). The others are scikit-learn's. Starts for more than 65536
+        rows are found on a sample of 8192, in which those are not missing that are few and far from all
+        others.
     weights_init : array-like of shape (n_components,), optional
     means_init : array-like of shape (n_components, n_features), optional
     precisions_init : array-like, optional

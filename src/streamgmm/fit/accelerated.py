@@ -14,6 +14,7 @@ from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
 from .batch import BatchResult, Callback, m_step, statistics_of
+from .convergence import left_to_gain
 from .rows import RowsChangedError
 
 __all__ = ["fit_accelerated"]
@@ -55,7 +56,8 @@ def fit_accelerated(
         The prior's logarithm, `streamgmm.fit.penalty.penalty_of`: with a prior, the log posterior never
         falls.
     tol : float, default=1e-4
-        Stop when the mean log-likelihood has changed by less, twice in a row.
+        Stop when the mean log-likelihood has changed by less, and less is left to gain (`left_to_gain`),
+        twice in a row.
     max_iter : int, default=200
         Passes over the rows.
     n_threads : int, optional
@@ -108,7 +110,7 @@ def fit_accelerated(
         if callback is not None:
             callback(n_iter, change)
         image = m_step(statistics, current, options)
-        n_small = n_small + 1 if abs(change) < tol else 0
+        n_small = n_small + 1 if abs(change) < tol and left_to_gain(lower_bounds) < tol else 0
         if n_small == 2:
             return BatchResult(image, True, n_iter, lower_bounds)
         proposed = memory.propose(current, image)
