@@ -190,11 +190,11 @@ def select(
         fitted, tested = _split(rows, held_out, random_state)
     params |= {"prior": prior, "random_state": random_state}
     work = _Work(fitted, tested, criterion, params, _Counter(progress, len(grid)))
-    n_threads = thread_count(n_threads)
+    n_workers = thread_count(n_threads)
     is_small = isinstance(rows, ArrayRows) and rows.n_samples <= CHUNK
-    with warnings.catch_warnings(), ThreadPoolExecutor(n_threads if is_small else 1) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(n_workers if is_small else 1) as pool:
         warnings.simplefilter("ignore", ConvergenceWarning)  # the table says so
-        each = max(1, n_threads // len(covariance_types)) if is_small else n_threads
+        each = max(1, n_workers // len(covariance_types)) if is_small else n_workers
         one = partial(work.of_type, sizes, n_threads=each)
         done = [fit for fits in pool.map(one, covariance_types) for fit in fits]
     models = [fit for fit in done if not isinstance(fit, Failure)]
