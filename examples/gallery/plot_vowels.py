@@ -62,9 +62,10 @@ plt.show()
 # %%
 # With a covariance for each component the likeliest mixture is another one: it has two components for heed
 # and had together, one for low voices and one for high ones. A likelihood does not know what we want to find.
-# (The four vowels are a local optimum, too, but a less likely one.)
+# (The four vowels are a local optimum, too, but a less likely one. Not each search finds the likeliest here.)
 
-own = GaussianMixture(4, search=True, random_state=0).fit(X).to_mixture()
+best_of_ten = {"search": True, "init_params": "best", "n_init": 10}
+own = GaussianMixture(4, random_state=0, **best_of_ten).fit(X).to_mixture()
 order, agreed = agreement(own, X)
 heed, had = own.means[order[:2]]
 print(f"{agreed:.1%} agree; the voices of two components: {10 ** heed[0]:.0f} and {10 ** had[0]:.0f} Hz")

@@ -8,6 +8,8 @@ import numpy as np
 
 __all__ = ["left_to_gain"]
 
+_NOISE = 1e-12  # relative: changes below are rounding, which may come again and again
+
 
 def left_to_gain(bounds: Sequence[float]) -> float:
     """Return how much the log-likelihood will still change if its last steps shrink as they did.
@@ -44,7 +46,7 @@ def left_to_gain(bounds: Sequence[float]) -> float:
     if len(bounds) < 3:
         return np.inf
     before, last = abs(bounds[-2] - bounds[-3]), abs(bounds[-1] - bounds[-2])
-    noise = 1e-14 * abs(bounds[-1])
+    noise = _NOISE * abs(bounds[-1])
     if last <= noise:
         return 0.0
     return max(last, last * last / (before - last)) if last < before else np.inf
