@@ -55,6 +55,7 @@ bench: .venv/dev .venv/kernels
 	$(BIN)/python benchmarks/gradients.py
 	$(BIN)/python benchmarks/categories.py
 	$(BIN)/python benchmarks/optimum.py
+	$(BIN)/python benchmarks/few_rows.py
 
 # Runs every cell and every example; a warning is an error.
 docs: .venv/docs .venv/kernels

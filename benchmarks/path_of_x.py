@@ -1,12 +1,14 @@
 """List the functions of the package that hold the rows between `GaussianMixture.fit` and the kernel.
 
 A function holds them if an argument, or a variable that it takes from around it, is the array, a view of it, or
-an object of the package that keeps it. docs/architecture.md quotes the list.
+an object of the package that keeps it. A comprehension is part of its function. docs/architecture.md quotes the
+list.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import FrameType, FunctionType, MethodType
@@ -19,6 +21,8 @@ from streamgmm import GaussianMixture
 from streamgmm.kernels import rows as kernels
 
 HOME = Path(streamgmm.__file__).parent
+COMPREHENSIONS = ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>")
+KERNELS = ("statistics", "stream")
 
 
 def holds(value: Any, X: np.ndarray, depth: int = 8) -> bool:
@@ -41,33 +45,36 @@ def holds(value: Any, X: np.ndarray, depth: int = 8) -> bool:
 
 
 def path_of(X: np.ndarray) -> list[tuple[str, str]]:
-    """Return file and function of every stay of X, from the call of `fit` to its first sum by the kernel."""
+    """Return file and function of every stay of X, from the call of `fit` to the first sums by a kernel."""
     stays: list[tuple[str, str]] = []
 
     def profile(frame: FrameType, event: str, _: Any) -> None:
         path = Path(frame.f_code.co_filename)
-        if event != "call" or not path.is_relative_to(HOME):
+        if event != "call" or not path.is_relative_to(HOME) or frame.f_code.co_name in COMPREHENSIONS:
             return
         if any(holds(value, X) for value in frame.f_locals.values()):
             stays.append((str(path.relative_to(HOME)), frame.f_code.co_qualname))
 
-    def arrived(*arguments: Any) -> Any:
+    def arrived(kernel: Callable[..., Any], *arguments: Any) -> Any:
         sys.setprofile(None)
         return kernel(*arguments)
 
-    kernel, kernels.statistics = kernels.statistics, arrived
+    compiled = {name: getattr(kernels, name) for name in KERNELS}
+    for name, kernel in compiled.items():
+        setattr(kernels, name, partial(arrived, kernel))
     model = GaussianMixture(2, random_state=0, n_threads=1)
     try:
         sys.setprofile(profile)
         model.fit(X)
     finally:
         sys.setprofile(None)
-        kernels.statistics = kernel
+        for name, kernel in compiled.items():
+            setattr(kernels, name, kernel)
     return stays
 
 
 def main() -> None:
-    """Print the path of an array that EM learns from, started by k-means."""
+    """Print the path of an array that EM learns from."""
     stays = path_of(np.random.default_rng(0).normal(size=(1000, 3)))
     for file, function in dict.fromkeys(stays):
         print(f"{file}: {function}, {stays.count((file, function))}")

@@ -19,6 +19,7 @@ import naive
 from streamgmm import GaussianMixture, Mixture, OnlineGaussianMixture, covariance, datasets
 from streamgmm.fit.accelerated import fit_accelerated
 from streamgmm.fit.batch import fit_em
+from streamgmm.fit.convergence import left_to_gain
 from streamgmm.fit.penalty import penalty_of
 from streamgmm.fit.rows import SAMPLE, WHOLE, ArrayRows, BatchRows
 from streamgmm.fit.solvers import SOLVERS
@@ -576,7 +577,32 @@ def test_the_start_of_many_rows_needs_a_sample_of_them():
     assert model.score(X) == pytest.approx(Other(3, random_state=0).fit(X).score(X), abs=1e-2)
 
 
+# --- when to stop ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rate", [0.5, 0.9, 0.999])
+def test_what_is_left_of_a_geometric_series_is_its_rest(rate):
+    rests = 0.3 * rate ** np.arange(10)
+    assert left_to_gain((-4.0 - rests).tolist()) == pytest.approx(rests[-1], rel=1e-6)
+
+
+def test_rounding_that_comes_again_and_again_is_nothing_left():
+    bounds = [-4.866883495013183, -4.866883495013017] * 3  # of a fit that had come to its end
+    assert left_to_gain(bounds) == 0.0
+
+
 # --- to other classes and back -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"init_params": "best", "tol": 1e-4}, {"search": True}])
+def test_what_scikit_learn_gets_it_can_fit_again(options):
+    X = blobs()
+    model = GaussianMixture(3, random_state=0, **options).fit(X)
+    again = model.to_sklearn().fit(X)
+    same = Other(3, random_state=0, **{name: value for name, value in options.items() if name == "tol"}).fit(
+        X
+    )
+    np.testing.assert_array_equal(again.means_, same.means_)
 
 
 @pytest.mark.parametrize("kind", TYPES)

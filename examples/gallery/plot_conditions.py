@@ -30,7 +30,7 @@ ways = {
 
 def fit(rows, truth, **options):
     """Fit, and bring the components into the order of the true ones."""
-    fitted = GaussianMixture(3, n_init=2, random_state=0, **options).fit(rows).to_mixture()
+    fitted = GaussianMixture(3, random_state=0, **options).fit(rows).to_mixture()
     return reorder(fitted, match(fitted, truth))
 
 
@@ -39,7 +39,7 @@ for ax, (name, options) in zip(axes, ways.items(), strict=True):
     fitted = fit(X, truth, **options)
     display = ConditionDisplay.from_estimator(fitted, X, ax=ax)
     ax.plot(display.rows, condition_numbers(truth), "x", color="black", markersize=6)
-    ax.set(title=f"{name}: up to {condition_numbers(fitted).max():,.0f}", ylim=(0.8, 1e8))
+    ax.set(title=f"{name}: up to {condition_numbers(fitted).max():,.0f}", ylim=(0.8, 1e5))
 plt.show()
 
 # %%

@@ -23,7 +23,7 @@ learned, held_out = X[:500], X[500:]
 figure, axes = plt.subplots(2, 2, figsize=(9, 8), sharex=True, sharey=True, layout="constrained")
 scores = {}
 for ax, kind in zip(axes.flat, covariance.names(), strict=True):
-    model = GaussianMixture(3, covariance_type=kind, n_init=5, random_state=0).fit(learned)
+    model = GaussianMixture(3, covariance_type=kind, random_state=0).fit(learned)
     scores[kind] = model.score(held_out)
     mixture = model.to_mixture()
     mixture = reorder(mixture, match(mixture, truth))  # the same component has the same color
@@ -46,7 +46,7 @@ assert max(scores, key=scores.get) == "full"
 def score_of_few(kind, seed):
     """Return the held-out score of a mixture that has seen 20 rows."""
     few = truth.sample(20, random_state=seed)[0]
-    model = GaussianMixture(3, covariance_type=kind, n_init=5, random_state=0).fit(few)
+    model = GaussianMixture(3, covariance_type=kind, random_state=0).fit(few)
     return model.score(held_out)
 
 

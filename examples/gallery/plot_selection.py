@@ -14,8 +14,9 @@ from streamgmm.plots import MixtureDisplay, SelectionDisplay
 
 # %%
 # The eruptions of Old Faithful. ``select`` fits each number of components with each type of covariance.
-# (Circles, "spherical", make no sense here: the features have different scales.) ``n_init`` is worth its
-# time, since one bad local optimum bends a curve.
+# (Circles, "spherical", make no sense here: the features have different scales.) It goes from the largest
+# number down, each fit from the one before, with two components merged, so that no poor local optimum bends a
+# curve.
 
 X = datasets.load_faithful().data
 found = {
@@ -25,8 +26,6 @@ found = {
         covariance_types=("full", "tied", "diag"),
         criterion=criterion,
         random_state=0,
-        n_init=4,
-        tol=1e-5,
     )
     for criterion in ("bic", "icl")
 }

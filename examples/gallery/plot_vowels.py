@@ -10,8 +10,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from streamgmm import GaussianMixture, datasets
+from streamgmm import GaussianMixture, Mixture, datasets
 from streamgmm.estimators.follow import reorder
+from streamgmm.fit.batch import fit_em
 from streamgmm.plots import PairDisplay, ResponsibilityDisplay
 
 # %%
@@ -34,9 +35,10 @@ def agreement(mixture, X):
 
 
 # %%
-# The labels serve only to name the components afterwards.
+# One covariance for all four: a child says every vowel with a higher voice than a man, so that the clouds are
+# long in about the same direction. The labels serve only to name the components afterwards.
 
-mixture = GaussianMixture(4, n_init=10, random_state=0).fit(X).to_mixture()
+mixture = GaussianMixture(4, covariance_type="tied", random_state=0).fit(X).to_mixture()
 order, agreed = agreement(mixture, X)
 mixture = reorder(mixture, order)
 print(f"{agreed:.1%} of {len(X)} vowels lie in the component of their word")
@@ -58,10 +60,29 @@ ax.set_title("The vowel chart, found without labels")
 plt.show()
 
 # %%
-# All twelve vowels are another matter: they overlap, and twelve components do not follow the words.
+# With a covariance for each component the likeliest mixture is another one: it has two components for heed
+# and had together, one for low voices and one for high ones. A likelihood does not know what we want to find.
+# (The four vowels are a local optimum, too, but a less likely one. Not each search finds the likeliest here.)
+
+best_of_ten = {"search": True, "init_params": "best", "n_init": 10}
+own = GaussianMixture(4, random_state=0, **best_of_ten).fit(X).to_mixture()
+order, agreed = agreement(own, X)
+heed, had = own.means[order[:2]]
+print(f"{agreed:.1%} agree; the voices of two components: {10 ** heed[0]:.0f} and {10 ** had[0]:.0f} Hz")
+assert agreed < 0.8
+assert abs(heed[0] - had[0]) > 0.2
+start = Mixture(
+    np.full(4, 0.25), [X[said == v].mean(axis=0) for v in words], [np.cov(X[said == v].T) for v in words]
+)
+at_vowels = fit_em(start, X, tol=1e-8, max_iter=1000).mixture
+assert agreement(at_vowels, X)[1] > 0.98
+assert at_vowels.log_prob(X).mean() < own.log_prob(X).mean()
+
+# %%
+# All twelve vowels are harder: they overlap, and twelve components do not follow the words.
 
 twelve = np.log10(vowels.data[:, 1:4])
-model = GaussianMixture(12, n_init=2, random_state=0).fit(twelve)
+model = GaussianMixture(12, random_state=0).fit(twelve)
 kinds = sorted(set(vowels.target))
 table = np.array([[(vowels.target[model.predict(twelve) == k] == v).sum() for v in kinds] for k in range(12)])
 share = table[linear_sum_assignment(-table)].sum() / len(twelve)

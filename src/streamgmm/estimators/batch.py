@@ -114,11 +114,9 @@ class GaussianMixture(ReadingMixin):
     >>> from streamgmm import GaussianMixture
     >>> X = np.array([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]])
     >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
-    >>> model.means_
-    array([[10.,  2.],
-           [ 1.,  2.]])
-    >>> model.predict([[0, 0], [12, 3]])
-    array([1, 0])
+    >>> model.means_[model.predict([[0, 0], [12, 3]])]
+    array([[ 1.,  2.],
+           [10.,  2.]])
     """
 
     n_components: int | str = 1
@@ -263,6 +261,13 @@ class GaussianMixture(ReadingMixin):
     @classmethod
     def from_sklearn(cls, model: Any) -> GaussianMixture:
         """Return this estimator with the parameters, and the fit if there is one, of scikit-learn's.
+
+        Fitted again, it gives scikit-learn's numbers: all of scikit-learn's values are given, also those that
+        were defaults.
+
+        Parameters
+        ----------
+        model : sklearn.mixture.GaussianMixture
 
         Examples
         --------

@@ -167,9 +167,8 @@ def select(
     --------
     >>> from streamgmm import datasets, select
     >>> found = select(datasets.load_faithful().data, random_state=0)
-    >>> found.best
-    GaussianMixture(covariance_type='tied', n_components=3, prior='weak',
-                    random_state=0)
+    >>> found.best.n_components, found.best.covariance_type
+    (3, 'tied')
     """
     covariance_types = [covariance_types] if isinstance(covariance_types, str) else list(covariance_types)
     sizes = list(dict.fromkeys(n_components)) if np.iterable(n_components) else [n_components]

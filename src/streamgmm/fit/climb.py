@@ -13,6 +13,8 @@ from streamgmm.statistics import Array
 from .convergence import left_to_gain
 from .penalty import log_prior
 
+__all__ = ["Climb"]
+
 _EM = rules.EM()
 _THETA = parameterizations.get("cholesky")
 _RUN = 10  # iterations between two looks at what is left to gain
@@ -32,6 +34,25 @@ class Climb:
     weights : ndarray of shape (n_samples,) or (0,)
         Empty for ones.
     options : Options
+        Regularization and prior, as `streamgmm.priors.options` makes them.
+
+    Attributes
+    ----------
+    bounds : list of float
+        Mean log-likelihoods of a row, in nats, each before an iteration.
+    total : float
+        The weight of the rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streamgmm import Mixture, datasets, priors
+    >>> from streamgmm.fit.climb import Climb
+    >>> X = datasets.load_faithful().data
+    >>> start = Mixture([0.5, 0.5], [[2.0, 50.0], [4.0, 80.0]], [np.diag([1.0, 100.0])] * 2)
+    >>> climb = Climb(start, X, np.empty(0), priors.options(start.kind, 2, 2))
+    >>> climb.finish(1e-6, 1000), round(climb.bounds[-1], 4)
+    (True, -4.1554)
     """
 
     def __init__(self, mixture: Mixture, X: Array, weights: Array, options: Options) -> None:

@@ -6,6 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+__all__ = ["left_to_gain"]
+
+_NOISE = 1e-12  # relative: changes below are rounding, which may come again and again
+
 
 def left_to_gain(bounds: Sequence[float]) -> float:
     """Return how much the log-likelihood will still change if its last steps shrink as they did.
@@ -44,7 +48,7 @@ def left_to_gain(bounds: Sequence[float]) -> float:
         return np.inf
     changes = bounds[-2] - bounds[-3], bounds[-1] - bounds[-2]
     before, last = map(abs, changes)
-    noise = 1e-14 * abs(bounds[-1])
+    noise = _NOISE * abs(bounds[-1])
     if last <= noise:
         return 0.0
     if min(changes) < 0.0 < max(changes):

@@ -63,7 +63,26 @@ def penalty_of(
 
 
 def log_prior(options: Options, mixture: Mixture, *, n_rows: float = 0.0) -> float:
-    """Return the first of what the function from `penalty_of` returns."""
+    """Return the logarithm of the prior density, up to a constant: the first that `penalty_of` gives.
+
+    Parameters
+    ----------
+    options : Options
+        From `streamgmm.priors.options`.
+    mixture : Mixture
+    n_rows : float, default=0
+        As for `penalty_of`.
+
+    Examples
+    --------
+    >>> from streamgmm import Mixture
+    >>> from streamgmm.fit.penalty import log_prior
+    >>> from streamgmm.priors import ConjugatePrior, options
+    >>> prior = ConjugatePrior(mean=[0.0], scale=[[12.0]], degrees_of_freedom=3.0)
+    >>> mixtures = [Mixture([1.0], [[0.0]], [[[variance]]]) for variance in (1.0, 2.0, 4.0)]
+    >>> [round(log_prior(options(one.kind, 1, 1, prior=prior), one), 2) for one in mixtures]
+    [-6.0, -5.08, -5.66]
+    """
     pseudo = _pseudo_rows(options, mixture, n_rows)
     log_det = mixture.kind.log_det(mixture.kernel_form().scale)
     traces = mixture.kind.traces(mixture.factor, pseudo.s2)

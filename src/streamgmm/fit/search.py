@@ -15,6 +15,8 @@ from .start.clusters import Sample
 from .start.several import OptionsOf
 from .volume import Judge
 
+__all__ = ["improve"]
+
 _TRIALS = 5  # moves from one optimum, and one more for each component
 _SHORT, _PATIENCE = 15, 500  # iterations of EM before a move is looked at, and after
 _TOL = 1e-4  # nats a row, to which a move is followed
@@ -30,13 +32,46 @@ def improve(
 
     Each move splits one component and merges two others (Ueda and others, 2000), those first that promise the
     highest likelihood together, and EM goes on from there; it is taken if it is worth more in the
-    end, see `Judge`. When none of the most promising is, the search is over. ``climb`` should have come to
-    an optimum.
+    end, see `Judge`. When none of the most promising is, the search is over.
+
+    Parameters
+    ----------
+    climb : Climb
+        That has come to an optimum on the rows of the sample.
+    sample : Sample
+    options_of : callable
+        Regularization and prior of so many components.
+    random_state : RandomState
+
+    Returns
+    -------
+    Climb
+        The same one if no move leads higher.
 
     References
     ----------
     Ueda, Nakano, Ghahramani and Hinton (2000), SMEM algorithm for mixture models, Neural Computation 12,
     2109-2128.
+
+    Examples
+    --------
+    Two components share one of three heaps of rows, another has the other two:
+
+    >>> import numpy as np
+    >>> from streamgmm import Mixture, priors
+    >>> from streamgmm.fit.climb import Climb
+    >>> from streamgmm.fit.search import improve
+    >>> from streamgmm.fit.start.clusters import Sample
+    >>> X = np.random.default_rng(0).normal(size=(300, 1)) + np.repeat([[-10.0], [10.0], [20.0]], 100, axis=0)
+    >>> start = Mixture([0.2, 0.2, 0.6], [[-11.0], [-9.0], [15.0]], [1.0, 1.0, 25.0], "spherical")
+    >>> def options_of(n_components):
+    ...     return priors.options(start.kind, n_components, 1, 1e-6)
+    >>> climb = Climb(start, X, np.empty(0), options_of(3))
+    >>> climb.finish(1e-6, 1000)
+    True
+    >>> found = improve(climb, Sample(X, np.empty(0)), options_of, np.random.RandomState(0))
+    >>> np.sort(found.mixture.means.ravel()).round()
+    array([-10.,  10.,  20.])
     """
     judge = Judge(sample)
     best = judge.value(climb)

@@ -15,6 +15,8 @@ from streamgmm.statistics import Array
 
 from .moments import FLOOR, feature_moments, robust_deviations
 
+__all__ = ["Sample"]
+
 _LLOYD = 20
 _DIGITS = 10  # after the point, of standard deviations: units, which cost a rounding, decide no ties
 _LEAST = 1e-200
@@ -38,6 +40,14 @@ class Sample:
         As the kernels take them, see `streamgmm.sweep.kernel_rows`.
     weights : ndarray of shape (n_samples,) or (0,)
         Empty for ones.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streamgmm.fit.start.clusters import Sample
+    >>> sample = Sample(np.array([[0.0, 1.0], [2.0, 1.0]]), np.array([3.0, 1.0]))
+    >>> sample.mean, sample.covariance.round(2).tolist()
+    (array([0.5, 1. ]), [[0.75, 0.0], [0.0, 0.0]])
     """
 
     def __init__(self, X: Array, weights: Array) -> None:

@@ -16,6 +16,8 @@ from streamgmm.mixture import Mixture
 from .clusters import Sample, clustered, metrics_of
 from .far import far_rows, with_far
 
+__all__ = ["find_start"]
+
 OptionsOf = Callable[[int], Options]  # of so many components
 
 _LEAST, _MOST = 2, 8  # starts: so many beside one for each component, and at most
@@ -53,11 +55,30 @@ def find_start(
     n_samples : float, optional
         Rows that the sample stands for, its own by default.
 
+    Returns
+    -------
+    Climb
+        On all rows of the sample, near an optimum.
+
     References
     ----------
     Biernacki, Celeux and Govaert (2003), Choosing starting values for the EM algorithm for getting the
     highest likelihood in multivariate Gaussian mixture models, Computational Statistics & Data Analysis 41,
     561-575.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streamgmm import covariance, datasets, priors
+    >>> from streamgmm.fit.start.clusters import Sample
+    >>> from streamgmm.fit.start.several import find_start
+    >>> sample = Sample(datasets.load_faithful().data, np.empty(0))
+    >>> def options_of(n_components):
+    ...     return priors.options(covariance.get("full"), n_components, 2)
+    >>> how = {"options_of": options_of, "random_state": np.random.RandomState(0)}
+    >>> climb = find_start(sample, 2, "full", **how)
+    >>> np.sort(climb.mixture.means[:, 0]).round(1)
+    array([2. , 4.3])
     """
     shape, options = (n_components, covariance_type), options_of(n_components)
     if n_components == 1:
