@@ -86,7 +86,7 @@ def fit_accelerated(
     """
     sums = statistics_of(X, weights, n_threads)
     lower_bounds: list[float] = []
-    memory = _Memory()
+    memory = Anderson()
     best, before, n_small = -np.inf, -np.inf, 0
     image = mixture  # what EM makes of the last point taken
     current, is_proposed = mixture, False
@@ -118,7 +118,7 @@ def fit_accelerated(
     return BatchResult(image, False, max_iter, lower_bounds)
 
 
-class _Memory:
+class Anderson:
     """The last points and EM's steps from them."""
 
     def __init__(self) -> None:

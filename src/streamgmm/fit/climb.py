@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamgmm import parameterizations, rules
+from streamgmm import rules
 from streamgmm.kernels import rows as kernels
 from streamgmm.kernels.records import INFO, Options, copied
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
+from .accelerated import Anderson
 from .convergence import left_to_gain
 from .penalty import log_prior
 
 __all__ = ["Climb"]
 
 _EM = rules.EM()
-_THETA = parameterizations.get("cholesky")
 _RUN = 10  # iterations between two looks at what is left to gain
-_WORTH_A_LEAP = 1_000_000  # numbers in all components that iterations have seen: what a leap costs
+_WORTH_A_LEAP = 200_000  # numbers that iterations have seen in all components: what a leap costs
 
 
 class Climb:
@@ -78,11 +78,10 @@ class Climb:
     def finish(self, tol: float, max_iter: int) -> bool:
         """Iterate until less than ``tol`` nats a row are left to gain; tell whether it came so far.
 
-        Where steps shrink slowly, each is nearly the one before times a constant: now and then all that would
-        come is taken at once (Louis, 1982, Journal of the Royal Statistical Society B 44, 226-233), if that
-        leads higher.
+        Now and then the last steps are combined, as in accelerated EM, and what they lead to is taken if it
+        is higher.
         """
-        end, since = len(self.bounds) + max_iter, 0
+        end, since, memory = len(self.bounds) + max_iter, 0, Anderson()
         while len(self.bounds) < end:
             n_iter = min(_RUN, end - len(self.bounds))
             self.run(n_iter)
@@ -91,25 +90,20 @@ class Climb:
             since += n_iter * self.X.size * len(self.nk)
             if since > _WORTH_A_LEAP and len(self.bounds) < end - 2:
                 since = 0
-                self._leap()
+                self._leap(memory)
         return False
 
-    def _leap(self) -> None:
+    def _leap(self, memory: Anderson) -> None:
         """Go where the steps seem to lead, unless that is lower."""
         before = self.mixture
         value = self.run(1) + self._log_prior(before)
         after = self.mixture
-        last, change = self.bounds[-2] - self.bounds[-3], self.bounds[-1] - self.bounds[-2]
-        if not 0.0 < change < last:
+        proposed = memory.propose(before, after)
+        if proposed is None:
             return
-        rate = np.sqrt(change / last)
-        theta, there = _THETA.pack(before), _THETA.pack(after)
-        with np.errstate(all="ignore"):
-            try:
-                self._go_to(_THETA.unpack(there + rate / (1.0 - rate) * (there - theta), after))
-            except ValueError:
-                return
-        if not self.run(1) + self._log_prior(self.mixture) >= value:
+        self._go_to(proposed)
+        if not self.run(1) + self._log_prior(proposed) >= value:
+            memory.refuse()
             self.bounds.pop()
             self._go_to(after)
 
