@@ -20,7 +20,9 @@ from .search import improve
 from .start.clusters import Sample
 from .start.moments import FLOOR, typical
 from .start.several import find_start
+from .volume import Judge
 
+_MORE_STARTS = 2
 _TOL, _MAX_ITER = 1e-5, 1000  # of the climbs between which a search chooses
 
 
@@ -93,8 +95,14 @@ class Problem:
         return find_start(sample, n_components, self.kind.name, options_of=self.options, **how).mixture
 
     def search(self, mixture: Mixture, random_state: np.random.RandomState) -> Mixture:
-        """Return the mixture of an optimum from which no move leads higher, as far as the sample tells."""
-        return improve(self.finished(mixture), self.sample, self.options, random_state).mixture
+        """Return the mixture of an optimum from which no move leads higher, as far as the sample tells.
+
+        The search begins at the best of the mixture's optimum and those of two more starts.
+        """
+        starts = [self.start(mixture.n_components, random_state) for _ in range(_MORE_STARTS)]
+        climbs = [self.finished(start) for start in (mixture, *starts)]
+        best = Judge(self.sample).best(climbs, 1)[0]
+        return improve(best, self.sample, self.options, random_state).mixture
 
     def finished(self, mixture: Mixture) -> Climb:
         """Return the climb that has come to an optimum on the sample."""
