@@ -142,6 +142,31 @@ def test_preconditioned_step_does_not_depend_on_units(name, kind):
         np.testing.assert_allclose(scaled.covariances / factor, learned.covariances, rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "exponent"),
+    [
+        ("augmented", "full", -320),
+        ("covariance", "full", -320),
+        ("covariance", "tied", -320),
+        ("standard-deviation", "full", -320),
+        ("standard-deviation", "full", 275),
+        ("standard-deviation", "tied", 275),
+    ],
+)
+def test_covariances_whose_squares_are_no_numbers(name, kind, exponent):
+    """Variances near 1e-193 and 1e166 are learned as all others are."""
+    unit = 2.0**exponent
+    parameters, mixture, X = start(kind)
+    other = Mixture(parameters.weights, parameters.means * unit, parameters.covariances * unit**2, kind)
+    rule = rules.GradientAscent(name, 0.3, precondition=True)
+    learned = learner_of(rule, mixture, batch_size=8).learn(X, NO_WEIGHTS)[0].mixture
+    scaled = learner_of(rule, other, batch_size=8).learn(X * unit, NO_WEIGHTS)[0].mixture
+    assert not np.allclose(learned.covariances, mixture.covariances, rtol=1e-2)
+    np.testing.assert_allclose(scaled.weights, learned.weights, rtol=1e-9)
+    np.testing.assert_allclose(scaled.means / unit, learned.means, rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(scaled.covariances / unit**2, learned.covariances, rtol=1e-9, atol=1e-11)
+
+
 # --- single rows -------------------------------------------------------------------------------------------
 
 
