@@ -164,6 +164,15 @@ def test_factor_of_mixed_scales(sizes):
     np.testing.assert_allclose(factor, expected, rtol=1e-12, atol=0)
 
 
+@pytest.mark.parametrize("exponent", [-325, -275, -1, 200, 260, 325])
+def test_factor_moves_with_the_units(exponent):
+    """Powers of two leave every digit as it is, from variances of 1e-196 to 1e196."""
+    rng = np.random.default_rng(3)
+    matrix = naive.random_parameters(rng, "full", 1, 4).covariances[0]
+    unit = 2.0**exponent
+    np.testing.assert_array_equal(factored(matrix * unit**2)[0], factored(matrix)[0] * unit)
+
+
 @pytest.mark.parametrize("n_features", [2, 3, 5, 9])
 @pytest.mark.parametrize("rank", [0, 1, 2])
 def test_singular_matrix_with_a_floor(n_features, rank):

@@ -38,11 +38,11 @@ def finish_row(k, a, diagonal, floor, scale):
     pivot = diagonal
     whole = True
     for b in range(a):
-        value = scale[k, a, b]
-        explained = value * value * scale[k, b, b]
+        slope = scale[k, a, b] * scale[k, b, b]
+        explained = scale[k, a, b] * slope  # the square of a covariance could overflow
         possible = explained <= 2.0 * diagonal
         whole = whole and possible
-        scale[k, a, b] = value * scale[k, b, b] if possible else 0.0
+        scale[k, a, b] = slope if possible else 0.0
         pivot -= explained if possible else 0.0
     least = least_pivot(diagonal, floor)
     scale[k, a, a] = 1.0 / (pivot if pivot > least else least)

@@ -9,9 +9,8 @@ from .._base import Array
 
 def cholesky(matrix: Array, what: str) -> Array:
     """Return the lower Cholesky factor; ValueError if not symmetric positive definite."""
-    if not np.allclose(
-        matrix, matrix.T, rtol=1e-7, atol=1e-7 * np.sqrt(np.abs(np.outer(*[np.diag(matrix)] * 2)))
-    ):
+    sizes = np.sqrt(np.abs(np.diag(matrix)))
+    if not np.allclose(matrix, matrix.T, rtol=1e-7, atol=1e-7 * np.outer(sizes, sizes)):
         raise ValueError(f"{what} must be symmetric, got {matrix.tolist()}")
     try:
         return np.array(np.linalg.cholesky(matrix), dtype=np.float64)

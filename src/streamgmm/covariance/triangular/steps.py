@@ -49,8 +49,10 @@ def regularize(k, share, debt, batch, model, options):
 
 @family.is_rank_one.of(TriangularForm)
 def is_rank_one(batch, model):
-    """Ask Cauchy and Schwarz."""
+    """Ask Cauchy and Schwarz; with one feature there is no work to spare."""
     nk, s1, s2 = batch.nk, batch.s1, batch.s2
+    if s1.shape[1] == 1:
+        return False
     for k in range(nk.size):
         for a in range(s1.shape[1]):
             square = s1[k, a] * s1[k, a]
