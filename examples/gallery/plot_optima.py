@@ -16,7 +16,7 @@ from streamgmm.estimators.follow import match, reorder
 from streamgmm.plots import MixtureDisplay
 
 # %%
-# Ten components in the plane, 2000 rows, and forty fits in each of three ways. The first is scikit-learn's:
+# Ten components in the plane, 2000 rows, and twenty fits in each of three ways. The first is scikit-learn's:
 # one start by k-means. (EM goes on until nothing moves, so that no fit is poor because it ended early.) The
 # second is the default, the best of several starts. The third goes on from there: as long as that leads
 # higher, two components are merged where one is split.
@@ -28,17 +28,17 @@ ways = {
     "search=True:\nthen split and merge": {"search": True},
 }
 fits = [
-    [GaussianMixture(10, random_state=seed, **options).fit(X) for seed in range(40)]
+    [GaussianMixture(10, random_state=seed, **options).fit(X) for seed in range(20)]
     for options in ways.values()
 ]
 scores = np.array([[model.score(X) for model in models] for models in fits])
 best = scores.max()
 is_best = scores > best - 0.001
 for way, values, found in zip(ways, scores, is_best, strict=True):
-    print(f"{' '.join(way.split())}: best {found.sum()} of 40, lowest {best - values.min():.3f} below")
+    print(f"{' '.join(way.split())}: best {found.sum()} of 20, lowest {best - values.min():.3f} below")
 
 # %%
-# Left, a local optimum, the fifth from below of the forty; right, the best. Below are all fits. They do not
+# Left, a local optimum, the fifth from below of the twenty; right, the best. Below are all fits. They do not
 # lie anywhere, but at a few local optima.
 
 poor = fits[0][scores[0].argsort()[4]]
@@ -62,13 +62,13 @@ rng = np.random.default_rng(0)
 for at, values in enumerate(scores):
     heights = at + rng.uniform(-0.3, 0.3, len(values))
     axes["all"].plot(values - best, heights, "o", color="#0072b2", alpha=0.5, markersize=5)
-    axes["all"].text(0.004, at, f"{is_best[at].sum()} of 40", va="center")
+    axes["all"].text(0.004, at, f"{is_best[at].sum()} of 20", va="center")
     if at == 0:
         ring = heights[fits[0].index(poor)]
 axes["all"].plot(-gap, ring, "o", color="none", markeredgecolor="black", markersize=11)
 axes["all"].set(yticks=range(len(ways)), yticklabels=list(ways), ylim=(2.5, -0.5), xlim=(None, 0.014))
 axes["all"].set_xlabel("log-likelihood minus the best (nats a row)")
-axes["all"].set_title("Forty fits in each way; the ring is the fit above left")
+axes["all"].set_title("Twenty fits in each way; the ring is the fit above left")
 plt.show()
 
 # %%
@@ -81,8 +81,8 @@ assert not optimality(top, X).is_improvable
 assert is_best[2].all()
 
 # %%
-# It leaves the other components where they are, and so does not see all that a search does. Of eight poor
+# It leaves the other components where they are, and so does not see all that a search does. Of four poor
 # fits:
 
-lower = [model for model, found in zip(fits[0], is_best[0], strict=True) if not found][:8]
+lower = [model for model, found in zip(fits[0], is_best[0], strict=True) if not found][:4]
 print(f"{sum(optimality(model, X).is_improvable for model in lower)} would gain by one more component")
