@@ -22,6 +22,7 @@ from common import (
     start,
 )
 from streamgmm import GaussianMixture, Mixture, covariance
+from streamgmm.algebra import merging_losses
 from streamgmm.fit.batch import fit_em
 from streamgmm.fit.climb import Climb
 from streamgmm.fit.convergence import left_to_gain
@@ -29,6 +30,7 @@ from streamgmm.fit.penalty import penalty_of
 from streamgmm.fit.start.clusters import Sample, clustered, metrics_of
 from streamgmm.fit.start.far import far_rows, with_far
 from streamgmm.fit.start.moments import FLOOR, feature_moments, quantile, robust_deviations
+from streamgmm.fit.start.several import _merged
 from streamgmm.fit.volume import Judge
 from streamgmm.kernels.kmeans import kmeans
 from streamgmm.priors import options as prior_options
@@ -659,3 +661,15 @@ def test_a_default_fit_ends_where_little_is_left(kind):
     assert climb.run(5000) - model.lower_bound_ < 5e-5
     theirs = GaussianMixture(2, covariance_type=kind, random_state=0, init_params="kmeans").fit(X)
     assert model.lower_bound_ > theirs.lower_bound_ - 1e-5
+
+
+@pytest.mark.parametrize("kind", [kind for kind in covariance.names() if not covariance.get(kind).is_shared])
+def test_components_merge_as_if_all_pairs_were_looked_at_each_time(kind):
+    parameters = naive.random_parameters(np.random.default_rng(3), kind, 12, 3)
+    mixture = merged = Mixture(*parameters)
+    while merged.n_components > 5:
+        first, second = np.triu_indices(merged.n_components, 1)
+        losses = merging_losses(merged.weights, merged.means, merged.covariance_matrices(), first, second)
+        least = int(np.argmin(losses))
+        merged = merged.merge(int(first[least]), int(second[least]))
+    assert _merged(mixture, 5) == merged

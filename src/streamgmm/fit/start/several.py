@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import cycle, islice
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from streamgmm.fit.climb import Climb
 from streamgmm.fit.volume import Judge
 from streamgmm.kernels.records import Options
 from streamgmm.mixture import Mixture
+from streamgmm.statistics import Array
 
 from .clusters import Sample, clustered, metrics_of
 from .far import far_rows, with_far
@@ -129,13 +131,26 @@ def _found(
 
 
 def _merged(mixture: Mixture, n_components: int) -> Mixture:
-    """Return the mixture after merging those two components again and again that lose least."""
+    """Return the mixture after merging those two components again and again that lose least.
+
+    Only pairs with the new component are looked at anew, though a covariance for all changes with each.
+    """
+    n_before = mixture.n_components
+    first, second = np.triu_indices(n_before, 1)
+    losses = np.full((n_before, n_before), np.inf)
+    losses[first, second] = _losses(mixture, first, second)
     while mixture.n_components > n_components:
-        first, second = np.triu_indices(mixture.n_components, 1)
-        losses = merging_losses(mixture.weights, mixture.means, mixture.covariance_matrices(), first, second)
-        least = int(np.argmin(losses))
-        mixture = mixture.merge(int(first[least]), int(second[least]))
+        i, j = (int(k) for k in np.unravel_index(np.argmin(losses), losses.shape))
+        mixture = mixture.merge(i, j)
+        losses = np.delete(np.delete(losses, j, axis=0), j, axis=1)
+        others = np.delete(np.arange(len(losses)), i)
+        first, second = np.minimum(i, others), np.maximum(i, others)
+        losses[first, second] = _losses(mixture, first, second)
     return mixture
+
+
+def _losses(mixture: Mixture, first: Any, second: Any) -> Array:
+    return merging_losses(mixture.weights, mixture.means, mixture.covariance_matrices(), first, second)
 
 
 def _tried(judge: Judge, mixtures: Iterable[Mixture], options: Options, n: int) -> list[Climb]:
