@@ -25,9 +25,9 @@ class Judge:
     """What a climb is worth: its log-likelihood, or log posterior, without credit for components on a point.
 
     A component owns no volume if it has fewer than n_features + 1 effective rows, or if in some direction it
-    is as thin as the features' floor, and the rows are not. Its density there could be anything. It counts as
-    if it had the covariance that mclust's weak prior makes of its moments: no credit for a spike among other
-    rows, and all credit for a component on a few rows that are far from all others.
+    is as thin as the features' floor, and the rows are not. Its density there could be anything. A mixture
+    with one counts as it is after an M-step with mclust's weak prior, on all components: no credit for a
+    spike among other rows, and all credit for a component on a few rows that are far from all others.
     """
 
     def __init__(self, sample: Sample) -> None:
