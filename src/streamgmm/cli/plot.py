@@ -73,15 +73,15 @@ def _index(name: str, names: tuple[str, ...]) -> int:
 
 def _rows(loaded: ModelFile, files: tuple[str, ...], columns: tuple[str, ...] | None) -> Any:
     """Return at most as many rows as are drawn, each equally likely, in constant memory."""
-    from streamgmm.fit.rows import Reservoir
+    from streamgmm.fit.rows import Memory
     from streamgmm.plots._inputs import MAX_ROWS
 
     source = open_for_model(loaded, files, columns)
-    reservoir = Reservoir(MAX_ROWS)
+    memory = Memory(MAX_ROWS)
     with progress(source) as watched:
         for rows in watched(source.batches()):
-            reservoir = reservoir.add(rows)
-    return reservoir.rows
+            memory = memory.add(rows)
+    return memory.rows
 
 
 def _draw(loaded: ModelFile, X: Any, features: list[int], names: list[str], figure: Any) -> None:

@@ -11,13 +11,13 @@ from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 from streamgmm.sweep import densities
 
-from .reservoir import NO_WEIGHTS, draws_of
+from .memory import NO_WEIGHTS, draws_of
 
 _SEED = (
     0x666F6375,
     0x736564,
     0x6D,
-)  # not the reservoir's: the mixture may have been fitted to what that kept
+)  # not the memory's: the mixture may have been fitted to what that kept
 POOR = 0.05  # a row is poorly explained if it is less likely than this share of the rows
 _HUGE = 1e150  # nats; times the largest weight it is still finite
 

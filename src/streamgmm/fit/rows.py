@@ -17,9 +17,9 @@ from streamgmm.sweep import CHUNK, as_weights, require_sums, sum_rows, thread_co
 from .batches import DTYPES, Batches, batches_of, checked, names_of, require_names
 from .checksum import checksum
 from .focus import Focus, Measure
-from .reservoir import NO_WEIGHTS, Reservoir
+from .memory import NO_WEIGHTS, Memory
 
-__all__ = ["DTYPES", "ArrayRows", "BatchRows", "Reservoir", "Rows", "RowsChangedError", "rows_of"]
+__all__ = ["DTYPES", "ArrayRows", "BatchRows", "Memory", "Rows", "RowsChangedError", "rows_of"]
 
 WHOLE = 65536  # of so many rows all are looked at for a start
 SAMPLE = 8192  # of more, so many: the start never costs more than the fit
@@ -66,17 +66,17 @@ class Rows(ABC):
     @cached_property
     def _seen(self) -> tuple[Part, Array]:
         """The sample and the center, found in one pass."""
-        reservoir, total = Reservoir(self.sample_size, WHOLE), 0.0
+        memory, total = Memory(self.sample_size, n_whole=WHOLE), 0.0
         center: Any = 0.0
         for X, weights in self.parts(CHUNK):
             for begin in range(0, len(X), CHUNK):
                 x, w = X[begin : begin + CHUNK], weights[begin : begin + CHUNK]
-                reservoir = reservoir.add(x, w)
+                memory = memory.add(x, w)
                 total += (weight := float(w.sum()) if len(w) else float(len(x)))
                 near = np.asarray(x[0], dtype=np.float64)  # differences are exact, and 0 in constant columns
                 mean = near + np.average(x - near, axis=0, weights=w if len(w) else None)
                 center = center + (mean - center) * (weight / total)
-        return (reservoir.rows, reservoir.weights), center
+        return (memory.sampled.rows, memory.sampled.weights), center
 
     def focused(self, mixture: Mixture, *, n_threads: int | None = None) -> ArrayRows:
         """Return a sample that keeps the few, after a fit to `sample`: one pass.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from streamgmm.diagnostics.findings import spread
-from streamgmm.fit.rows import Reservoir
+from streamgmm.fit.rows import Memory
 from streamgmm.statistics import Array, Statistics
 
 SAMPLE = 2000
@@ -24,7 +24,7 @@ class Summary:
         Of all rows as of one component without correlations, about the mean of the first ones.
     low, high : ndarray of shape (n_features,)
         The smallest and the largest number of each feature.
-    reservoir : Reservoir
+    memory : Memory
         The sample: at most 2000 rows, each row equally likely.
 
     Examples
@@ -38,7 +38,7 @@ class Summary:
     moments: Statistics | None = None
     low: Array = field(default_factory=lambda: np.empty(0))
     high: Array = field(default_factory=lambda: np.empty(0))
-    reservoir: Reservoir = field(default_factory=lambda: Reservoir(SAMPLE))
+    memory: Memory = field(default_factory=lambda: Memory(SAMPLE))
 
     def add(self, X: Any) -> Summary:
         """Return the summary after more rows (n_samples, n_features)."""
@@ -46,18 +46,18 @@ class Summary:
         if not len(X):
             return self
         low, high = X.min(axis=0), X.max(axis=0)
-        reservoir = self.reservoir.add(X)
+        memory = self.memory.add(X)
         if self.moments is None:
             center = low + (X - low).mean(axis=0)
-            return Summary(_moments(X, center), low, high, reservoir)
+            return Summary(_moments(X, center), low, high, memory)
         with np.errstate(over="ignore"):
             moments = self.moments + _moments(X, self.moments.origin[0])
-        return Summary(moments, np.minimum(self.low, low), np.maximum(self.high, high), reservoir)
+        return Summary(moments, np.minimum(self.low, low), np.maximum(self.high, high), memory)
 
     @property
     def n_rows(self) -> int:
         """Number of rows."""
-        return self.reservoir.n_seen
+        return self.memory.n_seen
 
     @property
     def mean(self) -> Array:
@@ -75,7 +75,7 @@ class Summary:
     def sample(self) -> Array:
         """At most 2000 of the rows, in their order."""
         self._require_rows()
-        rows: Array = self.reservoir.rows
+        rows: Array = self.memory.rows
         return rows
 
     def _require_rows(self) -> Statistics:

@@ -53,17 +53,22 @@ class Constant:
 
 @dataclass(frozen=True)
 class PowerDecay:
-    """Steps scale * (t + offset)^-exponent, the Robbins-Monro schedule of stepwise EM.
+    """Steps scale * (t + offset)^-exponent, the Robbins-Monro schedule of stepwise EM, with t in rows.
+
+    What is learned of a row does not depend on the size of mini-batches: one of n rows takes the step that n
+    rows one by one would take together, 1 - (1 - g)^(n / rows).
 
     Parameters
     ----------
     exponent : float, default=0.6
         In (0.5, 1]; the smaller, the sooner the start is forgotten (Cappe and Moulines, 2009).
     offset : float, optional
-        By default such that the first step weighs its mini-batch against the rows behind the starting
-        mixture as an average of all rows would.
+        In the same unit as t. By default such that the first step weighs its rows against those behind the
+        starting mixture as an average of all rows would.
     scale : float, default=1.0
         Multiplies the steps.
+    rows : int, default=256
+        The unit of t, and how many rows a whole step is for.
 
     Examples
     --------
@@ -76,6 +81,7 @@ class PowerDecay:
     exponent: float = 0.6
     offset: float | None = None
     scale: float = 1.0
+    rows: int = 256
 
     def __post_init__(self) -> None:
         _require(np.isfinite(self.scale) and self.scale > 0, "scale", "positive and finite", self.scale)
@@ -83,13 +89,16 @@ class PowerDecay:
         if self.offset is not None:
             valid = np.isfinite(self.offset) and self.offset >= 0
             _require(bool(valid), "offset", "finite and not negative", self.offset)
+        _require(self.rows >= 1 and int(self.rows) == self.rows, "rows", "a positive integer", self.rows)
 
     def steps(self, t: Array, *, start: float, batch_size: int) -> Array:
         """Return the step sizes at times ``t``."""
+        units = batch_size / self.rows  # in a mini-batch
         offset = self.offset
         if offset is None:
-            offset = (start + 1.0) ** (1.0 / self.exponent) - start
-        return self.scale * np.maximum(t + offset, 1.0) ** -self.exponent
+            offset = (units * start + 1.0) ** (1.0 / self.exponent) - units * start
+        gains = np.maximum(units * t + offset, 1.0) ** -self.exponent
+        return self.scale * shared(gains, np.full(gains.shape, units))
 
 
 @dataclass(frozen=True)
@@ -121,6 +130,8 @@ class HalfLife:
 
 def shared(gains: Array, fraction: Array) -> Array:
     """Return the gains of parts of mini-batches: a fraction f gets 1 - (1 - g)^f, and none none."""
+    if (fraction == 1.0).all():
+        return np.minimum(gains, 1.0)
     gains = np.minimum(gains, 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(fraction > 0, -np.expm1(fraction * np.log1p(-gains)), 0.0)

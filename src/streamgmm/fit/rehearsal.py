@@ -1,0 +1,157 @@
+"""Rehearsal: a stream's learner tries on the rows that it remembers to do better than it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from streamgmm.kernels.records import Options
+from streamgmm.mixture import Mixture
+from streamgmm.statistics import Array, Statistics
+
+from .climb import Climb
+from .problem import Problem
+from .rows import ArrayRows
+from .search import improve
+from .start.clusters import Sample
+from .volume import Judge
+
+__all__ = ["Rehearsed", "rehearse"]
+
+_SURE = 3.0  # standard errors that a gain must have
+_TOL = 0.1  # of what estimation itself costs: where climbs end
+_LEAST_TOL, _MOST_TOL = 1e-5, 1e-3
+_MAX_ITER = 200
+_SHORT, _HOPE = 20, 20.0  # iterations before a climb is compared, and how far it may still come, in last steps
+_SEARCHED = 4096  # rows on which moves are tried, or so many for each component
+_SEARCHED_EACH = 200
+
+
+class Rehearsed(NamedTuple):
+    """What came of a rehearsal.
+
+    Attributes
+    ----------
+    mixture : Mixture
+        The best that was found on the rows, which may be what the current one has come to there.
+    gain : float
+        By how much it is better than that, in nats a row.
+    error : float
+        The standard error of the gain.
+    statistics : Statistics
+        Of the rows, under the mixture.
+    options : Options
+        Regularization and prior.
+    """
+
+    mixture: Mixture
+    gain: float
+    error: float
+    statistics: Statistics
+    options: Options
+
+    def is_better(self, n_effective: float) -> bool:
+        """Tell whether it is better by more than noise, and than what is given up.
+
+        An optimum that was found on R rows is known less well than one that was learned from more: it costs
+        half a nat for each parameter over R, instead of over that number.
+        """
+        mixture, rows = self.mixture, self.statistics.weight
+        n_parameters = number_of_parameters(mixture.n_components, mixture.n_features, mixture.covariance_type)
+        given_up = 0.5 * n_parameters * max(1.0 / rows - 1.0 / max(n_effective, 1.0), 0.0)
+        return self.gain > max(_SURE * self.error, given_up)
+
+
+def number_of_parameters(n_components: int, n_features: int, covariance_type: str) -> int:
+    """Return the number of free parameters of a mixture."""
+    from streamgmm import covariance
+
+    own = covariance.get(covariance_type).n_parameters(n_components, n_features)
+    return int(own) + n_components * n_features + n_components - 1
+
+
+def rehearse(
+    problem: Problem,
+    rivals: Iterable[Mixture],
+    *,
+    n_starts: int,
+    random_state: np.random.RandomState,
+) -> Rehearsed:
+    """Return the best mixture that is found on the rows of a problem.
+
+    The current mixture, which is the first of ``rivals``, goes on by EM, and so do the others and the best of
+    several starts, as long as they may come higher. The best is searched for moves that lead higher still.
+    """
+    rows, n_components = problem.rows, problem.n_components
+    sample = problem.sample
+    judge = Judge(sample)
+    tol = tolerance(problem)
+    climbs = [problem.climb(mixture) for mixture in rivals]
+    climbs += [problem.climb(problem.start(n_components, random_state)) for _ in range(n_starts)]
+    current = climbs[0]
+    current.finish(tol, _MAX_ITER)
+    best, value = current, judge.value(current)
+    for climb in climbs[1:]:
+        climb.run(_SHORT)
+        if judge.value(climb) + _HOPE * abs(climb.bounds[-1] - climb.bounds[-2]) < value:
+            continue
+        climb.finish(tol, _MAX_ITER)
+        if (reached := judge.value(climb)) > value:
+            best, value = climb, reached
+    moved = _searched(problem, best, tol, random_state)
+    if moved is not None and judge.value(moved) > value:
+        best = moved
+    mixture = best.mixture
+    statistics = rows.e_step(mixture, n_threads=problem.n_threads)
+    gain, error = 0.0, 0.0
+    if best is not current:
+        gain, error = _difference(mixture, current.mixture, sample, problem.n_threads)
+    return Rehearsed(mixture, gain, error, statistics, problem.options(n_components))
+
+
+def tolerance(problem: Problem) -> float:
+    """Return what may be left to gain where a climb ends: little beside the cost of estimation."""
+    X = problem.sample.X
+    n = number_of_parameters(problem.n_components, X.shape[1], problem.kind.name)
+    return float(np.clip(_TOL * 0.5 * n / len(X), _LEAST_TOL, _MOST_TOL))
+
+
+def _searched(
+    problem: Problem, climb: Climb, tol: float, random_state: np.random.RandomState
+) -> Climb | None:
+    """Return a climb on all rows from where moves led on some of them, None if they led nowhere."""
+    sample, n_components = problem.sample, problem.n_components
+    some = max(_SEARCHED, _SEARCHED_EACH * n_components)
+    if len(sample.X) <= some:
+        moved = improve(climb, sample, problem.options, random_state)
+        return None if moved is climb else moved
+    part: Sample = sample.take(np.sort(random_state.permutation(len(sample.X))[:some]))
+    start = Climb(climb.mixture, part.X, part.weights, problem.options(n_components))
+    start.finish(tol, _MAX_ITER)
+    moved = improve(start, part, problem.options, random_state)
+    if moved is start:
+        return None
+    whole = problem.climb(moved.mixture)
+    whole.finish(tol, _MAX_ITER)
+    return whole
+
+
+def _difference(one: Mixture, other: Mixture, sample: Sample, n_threads: int | None) -> tuple[float, float]:
+    """Return the mean difference of the log densities of a row, and its standard error."""
+    w: Array = sample.row_weights / sample.row_weights.sum()
+    difference = one.log_prob(sample.X, n_threads=n_threads) - other.log_prob(sample.X, n_threads=n_threads)
+    mean = float(w @ difference)
+    return mean, float(np.sqrt(np.square(w) @ np.square(difference - mean)))
+
+
+def problem_of(
+    rows: Any,
+    weights: Array,
+    n_components: int,
+    covariance_type: str,
+    **how: Any,
+) -> Problem:
+    """Return the problem of fitting to remembered rows."""
+    return Problem(ArrayRows(rows, weights), n_components, covariance_type, **how)
