@@ -9,6 +9,7 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import binom, chisquare, kstest
 
+from common import long_without_compilation
 from streamgmm import Mixture
 from streamgmm.fit.change import ChangeTest
 from streamgmm.fit.reservoir import draws_of
@@ -207,6 +208,7 @@ def test_an_update_changes_nothing_in_place():
         np.testing.assert_array_equal(value, before[name])
 
 
+@long_without_compilation
 @pytest.mark.parametrize("digits", [12, 0], ids=["continuous", "tied"])
 def test_false_alarms_are_no_more_than_stated(digits):
     """The frozen mixtures are wrong, which does not matter, and others come while a stream goes by."""
@@ -246,6 +248,7 @@ def moved(shift):
     return draw
 
 
+@long_without_compilation
 @pytest.mark.parametrize("shift", ["scores", "weights"])
 def test_a_change_after_a_long_peace_is_seen_in_time(shift):
     """10 % of the scores go to the lowest decile; weights of .5 and .5 become .6 and .4."""

@@ -46,10 +46,10 @@ class ChangeTest:
     log density, among edges fixed with the mixture, and its most responsible component. Exchangeable rows
     have exchangeable codes. The rank of a code among all since the freezing, with a draw among equals, over
     their number, is a conformal p-value: of exchangeable codes these are independent and uniform, exactly,
-    however many are tied (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005, theorem
-    8.2). For each of the two sequences bettors bet on p. The density f of a bet is a histogram of earlier
-    p-values with a uniform prior, which integrates to one, and the stake is multiplied by f(p): the wealth
-    :math:`M` is a martingale that is one at first, and by Ville's inequality
+    however many are tied (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005; Vovk,
+    Statistical Science 36, 2021). For each of the two sequences bettors bet on p. The density f of a bet is a
+    histogram of earlier p-values with a uniform prior, which integrates to one, and the stake is multiplied
+    by f(p): the wealth :math:`M` is a martingale that is one at first, and by Ville's inequality
     :math:`P(\sup M \ge 2 / rate) \le rate / 2`.
 
     There is an alarm when either sequence is there. The p-values of one are independent of each other, but
@@ -61,11 +61,14 @@ class ChangeTest:
 
     Another freezing starts the counts anew and leaves the wealth: given all rows until then, p-values that
     follow are independent and uniform again, so that their bets, too, are expected to bring one for one. When
-    it comes may be fixed beforehand or depend on this test, but not on what else is seen of the rows since
-    the last freezing. The same holds for which rows are tested.
+    it comes, and which rows are tested, must be fixed beforehand, not depend on what the rows since the last
+    freezing look like. A new test may begin whenever one likes.
 
-    A change within a few hundred rows of a freezing is hard to see: rows before it are what the others are
-    compared with.
+    Delays after 100 000 tested rows of peace, medians: 10 % of the rows go to the lowest decile of the
+    scores, 1040 rows; 30 %, 220; weights of .5 and .5 become .6 and .4, 1360; everything is new, 64. Little
+    is seen of a change that comes soon after a freezing, since the rows before it are what the others are
+    compared with, or of one that hardly moves the scores: one component of ten, in ten features, that moves
+    by half a deviation in each.
 
     Parameters
     ----------

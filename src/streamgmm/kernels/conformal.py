@@ -99,7 +99,7 @@ def rank(counts, n, code, draw):
 def cell(p):
     """Return the cell of a number between 0 and 1."""
     if p < 0.0625:
-        return (p >= 0.0009765625) + (p >= 0.00390625) + (p >= 0.015625)
+        return int(p >= 0.0009765625) + int(p >= 0.00390625) + int(p >= 0.015625)
     return min(int(16.0 * p), 15) + 3
 
 
