@@ -12,7 +12,7 @@ from scipy.stats import binom, chisquare, kstest
 from common import long_without_compilation
 from streamgmm import Mixture
 from streamgmm.fit.change import ChangeTest
-from streamgmm.fit.reservoir import draws_of
+from streamgmm.fit.memory import draws_of
 from streamgmm.kernels import conformal
 from streamgmm.kernels.conformal import BLOCK, EDGES, TOOLS
 from streamgmm.sweep import densities

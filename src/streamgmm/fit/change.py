@@ -16,7 +16,7 @@ from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 from streamgmm.sweep import TOO_FAR, densities
 
-from .reservoir import draws_of
+from .memory import draws_of
 
 _SEED = (0x6368616E, 0x6765)
 _N_SEQUENCES = 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from streamgmm.statistics import Array, Statistics
 
 from .climb import Climb
 from .problem import Problem
-from .rows import ArrayRows
 from .search import improve
 from .start.clusters import Sample
 from .volume import Judge
@@ -59,17 +58,8 @@ class Rehearsed(NamedTuple):
         half a nat for each parameter over R, instead of over that number.
         """
         mixture, rows = self.mixture, self.statistics.weight
-        n_parameters = number_of_parameters(mixture.n_components, mixture.n_features, mixture.covariance_type)
-        given_up = 0.5 * n_parameters * max(1.0 / rows - 1.0 / max(n_effective, 1.0), 0.0)
+        given_up = 0.5 * mixture.n_parameters * max(1.0 / rows - 1.0 / max(n_effective, 1.0), 0.0)
         return self.gain > max(_SURE * self.error, given_up)
-
-
-def number_of_parameters(n_components: int, n_features: int, covariance_type: str) -> int:
-    """Return the number of free parameters of a mixture."""
-    from streamgmm import covariance
-
-    own = covariance.get(covariance_type).n_parameters(n_components, n_features)
-    return int(own) + n_components * n_features + n_components - 1
 
 
 def rehearse(
@@ -87,8 +77,9 @@ def rehearse(
     rows, n_components = problem.rows, problem.n_components
     sample = problem.sample
     judge = Judge(sample)
-    tol = tolerance(problem)
     climbs = [problem.climb(mixture) for mixture in rivals]
+    n_parameters = climbs[0].mixture.n_parameters
+    tol = float(np.clip(_TOL * 0.5 * n_parameters / len(sample.X), _LEAST_TOL, _MOST_TOL))
     climbs += [problem.climb(problem.start(n_components, random_state)) for _ in range(n_starts)]
     current = climbs[0]
     current.finish(tol, _MAX_ITER)
@@ -109,13 +100,6 @@ def rehearse(
     if best is not current:
         gain, error = _difference(mixture, current.mixture, sample, problem.n_threads)
     return Rehearsed(mixture, gain, error, statistics, problem.options(n_components))
-
-
-def tolerance(problem: Problem) -> float:
-    """Return what may be left to gain where a climb ends: little beside the cost of estimation."""
-    X = problem.sample.X
-    n = number_of_parameters(problem.n_components, X.shape[1], problem.kind.name)
-    return float(np.clip(_TOL * 0.5 * n / len(X), _LEAST_TOL, _MOST_TOL))
 
 
 def _searched(
@@ -144,14 +128,3 @@ def _difference(one: Mixture, other: Mixture, sample: Sample, n_threads: int | N
     difference = one.log_prob(sample.X, n_threads=n_threads) - other.log_prob(sample.X, n_threads=n_threads)
     mean = float(w @ difference)
     return mean, float(np.sqrt(np.square(w) @ np.square(difference - mean)))
-
-
-def problem_of(
-    rows: Any,
-    weights: Array,
-    n_components: int,
-    covariance_type: str,
-    **how: Any,
-) -> Problem:
-    """Return the problem of fitting to remembered rows."""
-    return Problem(ArrayRows(rows, weights), n_components, covariance_type, **how)

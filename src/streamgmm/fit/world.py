@@ -1,0 +1,346 @@
+"""What is learned of a stream as long as its world stays the same: online, and from a memory of its rows.
+
+The rule sees each row once and finds the nearest optimum. The memory is a second, slow learner: now and then
+the rows in it are fitted as a batch is, and what is clearly better there goes on. Everything happens at the
+ends of stretches, which depend on the number of rows alone: the same rows give the same bits, however they
+come in calls.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from streamgmm.mixture import Mixture
+from streamgmm.priors import ConjugatePrior
+from streamgmm.rules import Rule
+from streamgmm.statistics import Array, Statistics
+
+from .average import Average
+from .change import ChangeTest
+from .memory import NO_WEIGHTS, Memory
+from .moves import merges
+from .problem import Problem
+from .rehearsal import Rehearsed, rehearse
+from .rows import ArrayRows
+from .stream import Info, Learner
+
+__all__ = ["Event", "Plan", "World"]
+
+_STRETCH = 2048  # rows, rounded up to whole mini-batches
+_GROWTH = 3  # a world is rehearsed when it has grown so many times
+_GROWTH_ORDERED = 1.5
+_MOST_APART = 20  # times the memory, with a half-life, after which it is rehearsed anyway
+_FEW = 10  # times (n_features + 1) rows for each component: with fewer the weak prior holds
+_TESTED, _OF = 64, 256  # rows tested for change
+_KNOWN, _KNOWN_WITH_SPARE = 2, 10  # times the memory: from then on what is new is a change, not an order
+_LASTED = 9  # times as many rows as before: from then on what came before is over
+_STARTS = 2
+
+
+class Event(NamedTuple):
+    """What a learner did beside learning.
+
+    Attributes
+    ----------
+    row : int
+        Rows seen until then.
+    reason : str
+        "grown", the memory was rehearsed since there were so many more rows, and what was found goes on;
+        "order", the rows come in some order; "change", the world has changed; "over", what came before an
+        earlier change does not come again.
+    gain : float
+        In nats a row of the memory; NaN where there is none.
+    n_components : int
+        From then on.
+    """
+
+    row: int
+    reason: str
+    gain: float
+    n_components: int
+
+    def __str__(self) -> str:
+        told = {
+            "grown": f"a better mixture was found among the rows kept, by {self.gain:.2g} nats a row",
+            "order": "the rows come in some order: the model is fitted to the rows kept of all so far",
+            "change": "the rows have changed: what was learned of those before is given up",
+            "over": "the rows before the last change have not come again: they are given up",
+        }[self.reason]
+        return f"row {self.row}: {told}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What does not change on the way."""
+
+    n_components: int
+    covariance_type: str
+    rule: Rule
+    batch_size: int
+    reg_covar: float | None
+    prior: str | ConjugatePrior | None
+    seed: int
+    init_size: int
+    memory_rows: int
+    on_drift: str
+    n_threads: int | None = None
+
+    @property
+    def stretch(self) -> int:
+        """Rows between two looks at what has been learned."""
+        return self.batch_size * -(-_STRETCH // self.batch_size)
+
+    def first_due(self) -> int:
+        """Return after how many rows to rehearse first: the memory is rehearsed when it is just full."""
+        due = self.memory_rows
+        while due / _GROWTH > self.init_size:
+            due = -(-due // _GROWTH)
+        return due
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """A learner, the average of its mixtures, a memory of rows, and a test whether they still are the same.
+
+    Nothing in it is changed in place: `learn` returns another.
+
+    Parameters
+    ----------
+    plan : Plan
+    learner : Learner
+    average : Average or None
+        None for a rule that forgets or that averages itself.
+    memory : Memory
+        Of the rows of this world; of none if none are to be kept.
+    test : ChangeTest or None
+    began : int
+        The row of the stream before which it began.
+    n_rows : int
+        Rows since then.
+    due : int
+        When ``n_rows`` is there the memory is rehearsed.
+    events : tuple of Event
+        Of the stream.
+    ordered : int
+        The row of this world at which the rows last were seen to come in some order; 0 if never.
+    earlier : Mixture or None
+        That of the world before.
+    """
+
+    plan: Plan
+    learner: Learner
+    average: Average | None
+    memory: Memory
+    test: ChangeTest | None
+    began: int
+    n_rows: int
+    due: int
+    events: tuple[Event, ...] = ()
+    ordered: int = 0
+    earlier: Mixture | None = None
+
+    @classmethod
+    def start(cls, plan: Plan, learner: Learner, memory: Memory, n_rows: int) -> World:
+        """Return the world after a start from the first rows, of which the memory knows."""
+        world = cls(plan, learner, None, memory, None, 0, n_rows, plan.first_due())
+        return replace(world, average=world._averaged(learner.current, n_rows)).frozen()
+
+    @property
+    def remembers(self) -> bool:
+        """Whether rows are kept."""
+        return self.plan.memory_rows > 0
+
+    @property
+    def row(self) -> int:
+        """Rows of the stream so far."""
+        return self.began + self.n_rows
+
+    @cached_property
+    def mixture(self) -> Mixture:
+        """What has been learned so far.
+
+        Of rows that come in some order the last ones say nothing of the others: then it is the fit to the
+        memory.
+        """
+        if self.ordered:
+            return self._rehearsed().mixture
+        if self.average is None:
+            return self.learner.mixture
+        pending = self.n_rows % self.plan.stretch
+        current = self.learner.current
+        return self.average.add(current, pending).mixture(current) if pending else self._settled
+
+    @cached_property
+    def _settled(self) -> Mixture:
+        assert self.average is not None
+        return self.average.mixture(self.learner.current)
+
+    def learn(self, X: Any, weights: Array) -> tuple[World, Info]:
+        """Return the world after more rows, and what happened to their mini-batches."""
+        world, happened, begin = self, [], 0
+        while begin < len(X):
+            stretch = world.plan.stretch
+            end = min(len(X), begin + stretch - world.n_rows % stretch)
+            rows = X[begin:end], weights[begin:end] if len(weights) else NO_WEIGHTS
+            world, info = world._learn_some(*rows)
+            happened.append(info)
+            begin = end
+        return world, Info.join(happened)
+
+    def _learn_some(self, X: Any, weights: Array) -> tuple[World, Info]:
+        """Learn rows of one stretch; at its end see whether there is something to do."""
+        n_rows = self.n_rows + len(X)
+        learner, info = self.learner.learn(X, weights, n_threads=self.plan.n_threads)
+        world = replace(self, learner=learner, n_rows=n_rows)
+        if self.remembers:
+            world = replace(world, memory=self.memory.add(X, weights), test=self._tested(X, weights))
+        return world._at_the_end() if n_rows % self.plan.stretch == 0 else world, info
+
+    def _tested(self, X: Any, weights: Array) -> ChangeTest | None:
+        """Show some of the rows to the test."""
+        if self.test is None or self.test.alarm:
+            return self.test
+        chosen = (self.n_rows + np.arange(len(X))) % _OF < _TESTED
+        if len(weights):
+            chosen &= weights > 0
+        return self.test.update(X[chosen]) if chosen.any() else self.test
+
+    def _at_the_end(self) -> World:
+        world = self
+        if self.average is not None:
+            world = replace(self, average=self.average.add(self.learner.current, self.plan.stretch))
+        if self.test is not None and self.test.alarm:
+            world = world._alarmed()
+        if world.remembers and world.n_rows >= world.due:
+            world = world._grown()
+        return world
+
+    # What the memory is for
+
+    def _problem(self, prior: str | ConjugatePrior | None) -> Problem:
+        plan, sampled = self.plan, self.memory.sampled
+        return Problem(
+            ArrayRows(sampled.rows, sampled.weights),
+            self.learner.n_components,
+            plan.covariance_type,
+            reg_covar=plan.reg_covar,
+            prior=prior,
+            n_threads=plan.n_threads,
+        )
+
+    @cached_property
+    def _fit_problem(self) -> Problem:
+        """The fit to the memory; of few rows with a prior, as the start is."""
+        n_features = self.learner.current.n_features
+        few = len(self.memory.rows) < _FEW * (n_features + 1) * self.learner.n_components
+        prior = self.plan.prior
+        return self._problem("weak" if few and prior is None else prior)
+
+    def _rehearsed(self) -> Rehearsed:
+        """Look for a better mixture on the rows of the memory."""
+        current = self.learner.current if self.average is None else self._settled
+        rivals = [current] if self.earlier is None else [current, self.earlier]
+        random_state = np.random.RandomState([self.plan.seed, self.row % 2**32])
+        return rehearse(self._fit_problem, rivals, n_starts=_STARTS, random_state=random_state)
+
+    def _grown(self) -> World:
+        """Rehearse, and take what was found if it is better; where no row was left out it is the fit to all."""
+        found = self._rehearsed()
+        world = self
+        n_effective = self.average.n_effective if self.average is not None else 0.0
+        takes = self.memory.is_whole or self.ordered or found.is_better(n_effective)
+        if takes:
+            world = self._with(found)
+            if found.gain > 0:
+                world = world.told("grown", found.gain)
+        return replace(world, due=self._next_due()).frozen()
+
+    def _next_due(self) -> int:
+        growth = _GROWTH_ORDERED if self.ordered else _GROWTH
+        later = int(np.ceil(growth * max(self.due, self.n_rows)))
+        if self.plan.rule.half_life is not None:
+            later = min(later, self.n_rows + _MOST_APART * self.plan.memory_rows)
+        return later
+
+    def _with(self, found: Rehearsed) -> World:
+        """Return the world that goes on from what a rehearsal found."""
+        statistics = found.statistics
+        n_rows = statistics.weight if not self.memory.is_whole else self.memory.n_seen
+        learner = self.learner.restart(
+            found.mixture,
+            n_rows=statistics.weight,
+            options=self._problem(self.plan.prior).options(found.mixture.n_components),
+            statistics=statistics,
+        )
+        return replace(self, learner=learner, average=self._averaged(found.mixture, n_rows))
+
+    def _averaged(self, mixture: Mixture, n_rows: float) -> Average | None:
+        return Average.of(mixture, n_rows) if self.plan.rule.takes_average else None
+
+    def told(self, reason: str, gain: float = np.nan) -> World:
+        """Return the world with one more event."""
+        return replace(self, events=(*self.events, Event(self.row, reason, gain, self.learner.n_components)))
+
+    def frozen(self) -> World:
+        """Return the world whose test goes on from the mixture as it is."""
+        if not self.remembers:
+            return self
+        test = self.test or ChangeTest.start(seed=self.row)
+        return replace(self, test=test.freeze(self.learner.current, *self.memory.sampled[:2]))
+
+    # What an alarm means
+
+    def _alarmed(self) -> World:
+        """Tell what the test has seen: an order in which the rows come, or a change."""
+        told = self.plan.on_drift
+        if told == "report":
+            return replace(self.told("change"), test=None).frozen()
+        if told == "rehearse" and (self.ordered or not self._is_known):
+            world = self if self.ordered else self.told("order")
+            world = replace(world, test=None, ordered=self.n_rows)
+            return world.frozen() if self.ordered else replace(world, due=self.n_rows)
+        return self._anew()
+
+    @property
+    def _is_known(self) -> bool:
+        """Whether this world was seen for so long that what is new must be a change of it."""
+        memory_rows = self.plan.memory_rows
+        if self.n_rows < _KNOWN * memory_rows:
+            return False
+        return self.n_rows >= _KNOWN_WITH_SPARE * memory_rows or not self._has_spare
+
+    @cached_property
+    def _has_spare(self) -> bool:
+        """Whether the rows so far need fewer components, by BIC: then others may be still to come."""
+        problem, mixture = self._fit_problem, self._settled if self.average is not None else self.learner.current
+        if mixture.n_components == 1:
+            return False
+        fewer = mixture.n_components - 1
+        merge = merges(mixture, problem.sample, problem.options(fewer))[0]
+        n_saved = mixture.n_parameters - mixture.merge(merge.first, merge.second).n_parameters
+        rows = len(problem.sample.X)
+        total = problem.sample.row_weights.sum()
+        return bool(merge.loss * rows / total < 0.5 * n_saved * np.log(rows))
+
+    def _anew(self) -> World:
+        """Return the world that begins now; until there are enough rows, the rule adapts what was learned."""
+        mixture = self.mixture
+        few = float(self.plan.batch_size + 2 * mixture.n_components * (mixture.n_features + 1))
+        learner = self.learner.restart(mixture, n_rows=few, options=self.learner.state.options, statistics=None)
+        world = World(
+            self.plan,
+            learner,
+            self._averaged(mixture, few),
+            Memory(self.plan.memory_rows, self.plan.rule.half_life),
+            None,
+            self.row,
+            0,
+            self.plan.init_size,
+            self.events,
+            earlier=mixture,
+        )
+        return world.told("change")
