@@ -2,7 +2,7 @@
 
 What the learners of `streamgmm.category_learning` end with, beside what was published or asked for: voice
 onset time with and without competition, vowel length, cue weights and integration, measured tokens, vowels of
-several cues, and the time of 200 learners. ``--quick`` uses fewer learners.
+several cues, the weights' rate with two cues, and the time of 200 learners. ``--quick`` uses fewer learners.
 """
 
 from __future__ import annotations
@@ -80,6 +80,31 @@ def two_cues(n: int) -> None:
     row("  agreement of the true mixture", "", f"{np.mean(truth.predict(X) == voicing):.4f}")
 
 
+def bivariate_rates(n: int) -> None:
+    """How many bivariate learners end with two categories, by the rate of the weights; .005 is the default."""
+    truth = datasets.phonetic_categories(CUES)
+    start = {"initial_means": ((40.0, 180.0), (30.0, 45.0)), "covariance": "bivariate"}
+    for means in (2.5, 2.0, 1.5):  # 2.5 is the default for these cues
+        for weights, asked in ((0.003, "73"), (0.005, "99")):
+            learned = simulate(
+                truth,
+                n_learners=n,
+                n_tokens=100_000,
+                record_every=20_000,
+                random_state=0,
+                rate_weight=weights,
+                rate_mean=means,
+                rate_sd=means,
+                **start,
+            )
+            sooner = Counter(int((one.trajectory_.weights[3] > 0.05).sum()) for one in learned.learners)
+            row(
+                f"bivariate, rates {means}, of weights {weights}",
+                f"{asked} of 100 end with two",
+                f"{learned.counts.get(2, 0)} of {n}; {learned.counts}; after 60 000 {dict(sorted(sooner.items()))}",
+            )
+
+
 def agree(posterior: np.ndarray, labels: np.ndarray) -> float:
     """Return how many tokens have the label that most tokens of their category have."""
     named = posterior.argmax(axis=1)
@@ -154,6 +179,7 @@ if __name__ == "__main__":
     print(f"{'check':<46} {'asked':<34} measured")
     one_cue(n)
     two_cues(n if n < 20 else 20)
+    bivariate_rates(n if n < 20 else 100)
     measured_tokens(n)
     vowels(n if n < 20 else 50)
     speed()

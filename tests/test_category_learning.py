@@ -73,6 +73,20 @@ def test_steps_of_two_cues_are_the_published_ones(competition):
     assert np.abs(learner.correlations_[:, 1, 0]).max() > 0.1
 
 
+@pytest.mark.parametrize(
+    ("covariance", "rate"), [("1-d", 0.001), ("bivariate", 0.005), ("diag", 0.001), ("full", 0.001)]
+)
+def test_the_winners_weight_rises_by_the_default_rate(covariance, rate):
+    n_cues = 1 if covariance == "1-d" else 2
+    learner = CategoryLearner(2, covariance=covariance, initial_means=[[0.0] * n_cues, [3.0] * n_cues])
+    z = np.ones(n_cues) - np.array([[0.0], [3.0]])
+    log_density = -0.5 * np.sum((z / learner.sds_) ** 2, axis=1)
+    resp = np.exp(log_density - np.logaddexp.reduce(log_density))  # weights and deviations are equal
+    learner.learn_one(np.ones(n_cues))
+    expected = naive.raised_weights(np.array([0.5, 0.5]), resp, rate, True)
+    np.testing.assert_allclose(learner.weights_, expected, rtol=1e-10)
+
+
 def test_independent_cues_follow_the_formulas_of_one():
     """With "diag" each cue has the univariate gradient, times the common responsibility."""
     learner = CategoryLearner(
@@ -225,6 +239,15 @@ def test_measured_tokens_are_identified_by_their_voicing():
         named = learner.identify(stops.data[:, 0]).argmax(axis=1)
         voiced = [np.mean(stops.target[named == k] == "voiced") > 0.5 for k in range(named.max() + 1)]
         assert np.mean(np.array(voiced)[named] == (stops.target == "voiced")) > 0.95
+
+
+@long_without_compilation
+def test_most_bivariate_learners_have_two_categories_after_40_000_tokens():
+    """With a rate of .003 for weights 0 of 12 have, with .005 11 of 12."""
+    truth = datasets.phonetic_categories(["vot_ms", "vowel_ms"])
+    start = {"covariance": "bivariate", "initial_means": ((40.0, 180.0), (30.0, 45.0))}
+    learned = simulate(truth, n_learners=12, n_tokens=40_000, random_state=1, **start)
+    assert learned.counts.get(2, 0) >= 8
 
 
 @long_without_compilation

@@ -40,7 +40,7 @@ class CategoryLearner(Categories):
         cues'. With "bivariate" spread^2 / 540. With "full" spread^2 / 300 for means, and the rate of
         standard deviations, by default 0.005, is one of their logarithms.
     rate_weight : float, `Constant` or `PowerDecay`, optional
-        Per token, by default 0.001, with "bivariate" 0.003.
+        Per token, by default 0.001, with "bivariate" 0.005.
     rate_correlation : float, `Constant` or `PowerDecay`, optional
         Of correlations, by default 0.001; with "full" that of the Cholesky factors' entries off the
         diagonal, in squared units of the cues, by default as ``rate_mean``.
@@ -144,7 +144,7 @@ class CategoryLearner(Categories):
         bivariate = self.covariance == "bivariate"
         squared = float(np.exp(2.0 * np.mean(np.log(spread)))) / _PARTS[self.covariance]
         default = {
-            "rate_weight": 0.003 if bivariate else 0.001,
+            "rate_weight": 0.005 if bivariate else 0.001,
             "rate_mean": squared,
             "rate_sd": 0.005 if full else squared,
             "rate_correlation": squared if full else 0.001,
