@@ -64,6 +64,8 @@ def shuffled(parts: Iterable[Part], order: np.random.Generator, bound: int | Non
     held: Any = None
     weights, n_held = NO_WEIGHTS, 0
     for X, w in parts:
+        if not len(X):
+            continue
         if held is None:
             bound = bound or min(BUFFER_ROWS, max(1, _BUFFER_VALUES // X.shape[1]))
             held = np.empty((bound, X.shape[1]), X.dtype)
@@ -86,7 +88,7 @@ def shuffled(parts: Iterable[Part], order: np.random.Generator, bound: int | Non
 
 def take(X: Any, weights: Array, index: Any) -> Part:
     """Return some of the rows, and their weights."""
-    return X[index], weights[index] if len(weights) else NO_WEIGHTS
+    return np.take(X, index, axis=0), weights[index] if len(weights) else NO_WEIGHTS
 
 
 def regrouped(parts: Iterable[Part], multiple: int) -> Iterator[Part]:

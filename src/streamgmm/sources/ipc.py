@@ -30,7 +30,9 @@ class IpcTable(Table):
         self._is_file = self._map[: len(_FILE_MAGIC)] == _FILE_MAGIC
         reader = self._reader()
         self._schema = reader.schema
-        self.n_pieces = reader.num_record_batches if self._is_file else 1
+        if self._is_file:
+            n_pieces = reader.num_record_batches
+            self.piece_sizes = [len(self._map) // n_pieces] * n_pieces if n_pieces else []
         self.names = tuple(self._schema.names)
 
     def dtype(self, wanted: Sequence[int]) -> np.dtype[Any]:

@@ -30,7 +30,8 @@ class NpyTable(Table):
         if array.dtype.kind not in "iuf":
             raise SourceError(f"{path}: the array must hold numbers, got {str(array.dtype)[:LONGEST]}")
         self._n_rows = len(array)
-        self.n_pieces = -(-self._n_rows // PIECE_ROWS)
+        n_pieces = -(-self._n_rows // PIECE_ROWS)
+        self.piece_sizes = [self._n_bytes * PIECE_ROWS // max(1, self._n_rows)] * n_pieces
         self._dtype = np.dtype(
             np.float32 if array.dtype.newbyteorder("=") == np.dtype(np.float32) else np.float64
         )

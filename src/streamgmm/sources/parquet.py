@@ -24,13 +24,15 @@ class ParquetTable(Table):
         self._file = parquet.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER_BYTES)
         self._n_bytes = os.path.getsize(path)
         self.names = tuple(self._file.schema_arrow.names)
-        self.n_pieces = self._file.num_row_groups
+        metadata = self._file.metadata
+        groups = (metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
+        self.piece_sizes = [self._n_bytes * n // max(1, metadata.num_rows) for n in groups]
 
     def dtype(self, wanted: Sequence[int]) -> np.dtype[Any]:
         return arrow.row_type(self.label, (self._file.schema_arrow.field(index) for index in wanted))
 
     def blocks(self, wanted: Sequence[int], flush: bool) -> Iterator[Block]:
-        return self._read(wanted, range(self.n_pieces), block_rows(len(wanted)))
+        return self._read(wanted, range(self._file.num_row_groups), block_rows(len(wanted)))
 
     def piece(self, index: int, wanted: Sequence[int]) -> Iterator[Block]:
         def before() -> int:

@@ -20,7 +20,7 @@ from .table import MUST_BE_FINITE, Block, SourceError, Table
 _STDIN = "-"
 _SHOWN_NAMES = 20
 _LONGEST_REASON = 300
-_MOST_OPEN, _OPEN_COLUMNS = 8, 64  # pieces that are read side by side, and columns of all of them
+_MOST_OPEN, _OPEN_COLUMNS = 64, 128  # pieces that are read side by side, and columns of all of them
 
 
 class Batch(NamedTuple):
@@ -137,7 +137,7 @@ class Source:
         self._sizes = [0 if path == _STDIN else os.path.getsize(path) for path in paths]
         self.total_bytes = sum(self._sizes) if self.rereadable else None
         self.names = () if columns is None else tuple(columns)
-        self._n_pieces: list[int] = []
+        self._pieces_of: list[Sequence[int] | None] = []
         types = {self._inspect(path) for path in paths}
         self._dtype = types.pop() if len(types) == 1 else np.dtype(np.float64)
         self.n_features = len(self.names)
@@ -154,7 +154,7 @@ class Source:
         order : numpy.random.Generator, optional
             Read in a random order, drawn from this, as far as the formats allow: the files, the row groups of
             Parquet, the record batches of an Arrow file and slices of NPY arrays are shuffled, and up to
-            eight of them read side by side. Within each, rows come in their order; batches have at most
+            64 of them read side by side. Within each, rows come in their order; batches have at most
             `batch_rows` rows. `streamgmm.fit.shuffle` goes on from there.
 
         Returns
@@ -194,7 +194,7 @@ class Source:
         with _translated(path), closing(self._open(path)) as table:
             if not self.names:
                 self.names = table.names
-            self._n_pieces.append(table.n_pieces)
+            self._pieces_of.append(table.piece_sizes)
             return table.dtype(self._select(table))
 
     def _open(self, path: str) -> Table:
@@ -239,25 +239,35 @@ class Source:
             before += size
 
     def _mixed(self, order: np.random.Generator) -> Iterator[Batch]:
-        """Yield checked rows of pieces in random order, a block of one of those that are open at a time."""
-        pieces = [(file, index) for file, n in enumerate(self._n_pieces) for index in range(n)]
+        """Yield checked rows of pieces in random order, a block at a time of one of those that are open.
+
+        It is drawn in proportion to what is left of each, so that they end together.
+        """
+        pieces = [
+            (file, index, size)
+            for file, sizes in enumerate(self._pieces_of)
+            for index, size in enumerate([self._sizes[file]] if sizes is None else sizes)
+        ]
         waiting = [pieces[index] for index in order.permutation(len(pieces))]
         n_rows, done = [0] * len(self._paths), 0
         n_open = max(1, min(_MOST_OPEN, _OPEN_COLUMNS // self.n_features))
         opened: list[tuple[int, Iterator[Batch], int]] = []
+        left: list[int] = []
         while waiting or opened:
             while waiting and len(opened) < n_open:
-                file, index = waiting.pop()
-                opened.append((file, self._checked(self._paths[file], piece=index), 0))
-            at = int(order.integers(len(opened)))
-            file, blocks, before = opened[at]
+                file, index, size = waiting.pop()
+                opened.append((file, self._checked(self._paths[file], piece=index), size))
+                left.append(size)
+            ends = np.cumsum(np.maximum(left, 1))
+            at = int(np.searchsorted(ends, order.integers(ends[-1]), side="right"))
+            file, blocks, size = opened[at]
             block = next(blocks, None)
             if block is None:
-                del opened[at]
+                del opened[at], left[at]
                 continue
             n_rows[file] += len(block.rows)
-            done += block.bytes_read - before
-            opened[at] = file, blocks, block.bytes_read
+            done += block.bytes_read - (size - left[at])
+            left[at] = size - block.bytes_read
             yield Batch(block.rows, done)
         for path, n in zip(self._paths, n_rows, strict=True):
             _require_rows(path, n)

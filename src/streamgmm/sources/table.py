@@ -14,7 +14,7 @@ from streamgmm._words import printable
 REMEDY = "choose numeric columns with --columns"
 MUST_BE_FINITE = "every value must be finite"
 _BLOCK_VALUES = 1 << 19
-PIECE_ROWS = 8192  # in a block that is read out of order: several pieces are open at once
+PIECE_ROWS = 2048  # in a block that is read out of order: the fewer, the better they mix
 
 
 class SourceError(ValueError):
@@ -59,12 +59,12 @@ class Table(ABC):
     """One open file: `names` of all its columns, and the rows of those that are wanted.
 
     `wanted` are indices into `names`, and the columns come in that order. `label` is the file's name.
-    `n_pieces` is in how many parts the rows can be read, each on its own.
+    `piece_sizes` are the bytes, about, of parts that can be read each on its own; None if the whole is one.
     """
 
     label: str
     names: tuple[str, ...]
-    n_pieces: int = 1
+    piece_sizes: Sequence[int] | None = None
 
     @abstractmethod
     def dtype(self, wanted: Sequence[int]) -> np.dtype[Any]:
