@@ -127,7 +127,6 @@ def test_call_sizes_do_not_matter(rule, batch_size, sizes):
             pieces.partial_fit(X[start : start + size])
         assert_same(pieces, whole)
         np.testing.assert_array_equal(pieces.history_, whole.history_)
-    assert_same(model().fit(X), whole)
 
 
 def test_rule_that_makes_passes_refuses_a_stream():

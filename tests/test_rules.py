@@ -818,6 +818,33 @@ def test_half_life(rows, batch_size):
 
 
 @pytest.mark.parametrize(
+    "make", [rules.OnlineEM, rules.NaturalGradient, lambda s: rules.GradientAscent(learning_rate=s)]
+)
+@pytest.mark.parametrize("batch_size", [1, 256])
+def test_half_life_of_a_rule(make, batch_size):
+    """After so many rows half is kept of what was learned, if the schedule forgets at all."""
+    for schedule in (HalfLife(1e5), Constant(1e-4)):
+        rows = make(schedule).half_life(batch_size)
+        steps = schedule.steps(np.arange(round(rows / batch_size)), start=0.0, batch_size=batch_size)
+        assert np.prod(1.0 - steps) == pytest.approx(0.5, rel=2e-3)
+    assert make(PowerDecay()).half_life(batch_size) is None
+
+
+def test_rules_without_a_half_life():
+    assert all(rules.get(name).half_life(256) is None for name in rules.names())
+    assert rules.SEMVR(HalfLife(100.0)).half_life(1) is None
+    assert rules.GradientAscent(learning_rate=0.1, averaging=10).half_life(1) is None
+
+    class Own:
+        def steps(self, t, *, start, batch_size):
+            return np.full(t.shape, 0.1)
+
+    assert rules.OnlineEM(Own()).half_life(1) is None
+    Own.half_life = lambda self, batch_size: 7 * batch_size
+    assert rules.OnlineEM(Own()).half_life(2) == 14.0
+
+
+@pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: Constant(0.0), "`value` must be positive and finite, got 0.0"),

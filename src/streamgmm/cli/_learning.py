@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,12 +13,13 @@ from ._rows import progress
 from ._units import log_volume, standardization, unstandardize
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from streamgmm.estimators import OnlineGaussianMixture
     from streamgmm.mixture import Mixture
     from streamgmm.report import Watch
-    from streamgmm.sources import Source
+    from streamgmm.sources import Batch, Source
     from streamgmm.statistics import Array
 
     from ._units import Standardization
@@ -62,7 +63,7 @@ def learn(
 ) -> Learned:
     """Let an estimator learn the rows of a source; errors name the files, warnings the columns.
 
-    Watched or not, it learns the same.
+    Watched or not, it learns the same. Files are learned in random order, as `fit` of the estimator does.
     """
     units: Standardization | None = None
     start = time.perf_counter()
@@ -71,8 +72,9 @@ def learn(
         warnings_as_lines(source.names, **in_units) as told,
         progress(source, n_passes=passes) as watched,
     ):
+        order = _order(estimator, source)
         for index in range(passes):
-            for rows in watched(source.batches()):
+            for rows in _read(source, watched, order):
                 if standardize and units is None:
                     units = standardization(rows, source.names)
                 X = rows if units is None else (rows - units.center) / units.scale
@@ -98,6 +100,34 @@ def learn(
         watch,
     )
     return learned if units is None else _in_units(learned, units)
+
+
+def _order(estimator: OnlineGaussianMixture, source: Source) -> np.random.RandomState | None:
+    """Return what the order of the rows is drawn from, None if they are to be learned in theirs."""
+    from sklearn.utils import check_random_state
+
+    from streamgmm import rules
+
+    half_life = rules.get(estimator.rule).half_life(estimator.batch_size)
+    return check_random_state(estimator.random_state) if source.rereadable and half_life is None else None
+
+
+def _read(
+    source: Source,
+    watched: Callable[[Iterator[Batch]], Iterator[NDArray[Any]]],
+    order: np.random.RandomState | None,
+) -> Iterator[NDArray[Any]]:
+    """Yield the rows of one pass, as many at a time as the source has in a batch."""
+    from streamgmm.fit.reservoir import NO_WEIGHTS
+    from streamgmm.fit.shuffle import Orders, regrouped, shuffled
+
+    if order is None:
+        yield from watched(source.batches())
+        return
+    orders = Orders.draw(order)
+    parts = ((rows, NO_WEIGHTS) for rows in watched(source.batches(order=orders.pieces)))
+    for rows, _ in regrouped(shuffled(parts, orders.rows), source.batch_rows):
+        yield rows
 
 
 def _in_units(learned: Learned, units: Standardization) -> Learned:

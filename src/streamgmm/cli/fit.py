@@ -85,7 +85,8 @@ def fit(
 ) -> None:
     """Learn a mixture from the rows of FILES, and print it.
 
-    Rows are learned in the order in which they come: shuffle sorted data.
+    Files are learned in random order, through a buffer of 262 144 rows: shuffle sorted text that is much
+    longer. Standard input is learned in the order in which its rows come.
     """
     if passes > 1 and STDIN in files:
         raise click.UsageError("standard input (-) can be read only once, so --passes must be 1")

@@ -222,7 +222,8 @@ class WarmUp:
         if constant and n_rows > 1:
             where = "the first {rows} rows: {columns}; each is given a small variance (`reg_covar`)"
             warnings.warn(constant_columns(constant, n_rows, where), UserWarning, stacklevel=2)
-        if 2 * self.n_distinct <= n_rows and n_rows > 1:
+        n_used = int(np.count_nonzero(self.weights)) if len(self.weights) and self.counts is None else n_rows
+        if 2 * self.n_distinct <= n_used and n_used > 1:
             rows, index = np.unique(self.X, axis=0, return_inverse=True)
             counts = np.bincount(index.ravel(), self.counts).astype(np.int64)
             most = int(np.argmax(counts))

@@ -50,7 +50,7 @@ class OnlineGaussianMixture(ReadingMixin):
 
     The first ``init_size`` rows are kept and fitted by EM; from then on each mini-batch changes the mixture
     once and is forgotten. For a rule that finds its own way ("annealed-sgd") they give only the scale.
-    Rows are learned in the order in which they come: shuffle sorted data.
+    `fit` learns rows in random order, `partial_fit` in theirs.
 
     Parameters
     ----------
@@ -153,13 +153,20 @@ class OnlineGaussianMixture(ReadingMixin):
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> OnlineGaussianMixture:
-        """Learn from rows, from the start, in ``max_epochs`` passes.
+        """Learn from rows, from the start, in ``max_epochs`` passes, each in another random order.
+
+        The order is drawn from ``random_state``. Rows in batches and in files go through a buffer of 262 144
+        rows (fewer if they take more than 256 MiB), and without ``sample_weight`` the parts of files (row
+        groups, record batches, slices, and the files themselves) come in random order: a sorted text file, or
+        a function's sorted batches, of many more rows stay partly sorted. Rows are learned in their order by
+        a rule with a half-life (`streamgmm.rules.schedules`: `HalfLife`, `Constant`), since that takes them
+        as a stream that changes, and by one that makes passes.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), path, or batches
             Whatever `GaussianMixture.fit` takes. What comes in batches is read once for each pass, in memory
-            for one batch (all of it for a rule that makes passes).
+            for one batch and the buffer (for all of it with a rule that makes passes).
         y : ignored
         sample_weight : array-like of shape (n_samples,), optional
             Not negative; a weight of 0 is the row left out, but for its place in a mini-batch.
@@ -176,8 +183,9 @@ class OnlineGaussianMixture(ReadingMixin):
         with self._all_or_nothing():
             self.__dict__.pop("_progress", None)
             rows = rows_of(X, sample_weight, estimator=self, reset=True, learns=True, keeps_zeros=True)
+            order = check_random_state(self.random_state)
             for epoch in range(self.max_epochs):
-                self._learn(rows)
+                self._learn(rows, order)
                 progress = self._progress
                 if isinstance(progress.stage, WarmUp):
                     self._require_start(progress, progress.stage)
@@ -187,12 +195,16 @@ class OnlineGaussianMixture(ReadingMixin):
             self._take_columns(rows)
         return self
 
-    def _learn(self, rows: Rows) -> None:
-        """Learn rows in their order, from the start if there is nothing yet."""
+    def _learn(self, rows: Rows, order: np.random.RandomState | None = None) -> None:
+        """Learn rows in a random order, or in theirs, from the start if there is nothing yet."""
         rule = rules.get(self.rule)
         progress: Progress | None = getattr(self, "_progress", None)
         batch_size = self._batch_size(rule)
-        for X, weights in rows.parts(sys.maxsize if rule.makes_passes else batch_size):
+        if order is None or rule.makes_passes or rule.half_life(batch_size) is not None:
+            parts = rows.parts(sys.maxsize if rule.makes_passes else batch_size)
+        else:
+            parts = rows.shuffled(order, batch_size)
+        for X, weights in parts:
             progress = progress or self._begin(X.shape[1])
             progress = replace(progress, n_threads=self.n_threads).learn(X, weights)
         assert progress is not None  # there is at least one row

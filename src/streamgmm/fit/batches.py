@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -13,6 +13,9 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from streamgmm.sweep import CHUNK
+
+if TYPE_CHECKING:
+    from streamgmm.sources import Source
 
 DTYPES = (np.float64, np.float32)
 _BATCH_ROWS = 4 * CHUNK
@@ -40,6 +43,26 @@ def batches_of(X: Any) -> tuple[Batches, tuple[str, ...] | None] | None:
     return None if is_sequence or is_array or not isinstance(X, Iterable) else (X.__iter__, None)
 
 
+class Files:
+    """The rows of files: called, in their order; or mixed, as far as the files' formats allow.
+
+    Parameters
+    ----------
+    source : Source
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def __call__(self) -> Iterator[Any]:
+        """Yield batches in the order of the files."""
+        return (batch.rows for batch in self._source.batches())
+
+    def mixed(self, order: np.random.Generator) -> Iterator[Any]:
+        """Yield batches in an order drawn from this."""
+        return (batch.rows for batch in self._source.batches(order=order))
+
+
 def _files(paths: list[str]) -> tuple[Batches, tuple[str, ...] | None]:
     from streamgmm.sources import open_source
 
@@ -47,7 +70,7 @@ def _files(paths: list[str]) -> tuple[Batches, tuple[str, ...] | None]:
     if not source.rereadable:
         raise ValueError("`X` must be files that can be read again for every pass, got standard input")
     has_names = source.names != tuple(f"x{i}" for i in range(source.n_features))
-    return lambda: (batch.rows for batch in source.batches()), source.names if has_names else None
+    return Files(source), source.names if has_names else None
 
 
 def names_of(X: Any) -> tuple[str, ...] | None:

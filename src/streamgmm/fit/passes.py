@@ -28,7 +28,7 @@ def fit_passes(
 ) -> BatchResult:
     """Let a rule learn from rows in mini-batches, pass after pass.
 
-    The start counts as what one pass over ten mini-batches taught. Rows in batches are shuffled within each.
+    The start counts as what one pass over ten mini-batches taught. Rows come in another order in each pass.
     It ends when the mean log-likelihood of rows, each scored before it was learned, changes by less than
     ``tol`` from one pass to the next; the last of ``lower_bounds`` is that of the mixture returned.
     """
@@ -41,7 +41,7 @@ def fit_passes(
     converged, n_iter, before = False, 0, -np.inf
     while n_iter < max_iter and not converged:
         total = weight = 0.0
-        for X, weights in rows.shuffled(random_state):
+        for X, weights in rows.shuffled(random_state, batch_size):
             learner, info = learner.learn(X, weights, n_threads=n_threads)
             total += float(info.log_likelihood.sum())
             weight += float(info.weight.sum())

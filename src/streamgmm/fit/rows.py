@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -14,10 +14,11 @@ from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
 from streamgmm.sweep import CHUNK, as_weights, require_sums, sum_rows, thread_count
 
-from .batches import DTYPES, Batches, batches_of, checked, names_of, require_names
+from .batches import DTYPES, Batches, Files, batches_of, checked, names_of, require_names
 from .checksum import checksum
 from .focus import Focus, Measure
 from .memory import NO_WEIGHTS, Memory
+from .shuffle import Orders, Part, regrouped, shuffled, take
 
 __all__ = ["DTYPES", "ArrayRows", "BatchRows", "Memory", "Rows", "RowsChangedError", "rows_of"]
 
@@ -25,8 +26,6 @@ WHOLE = 65536  # of so many rows all are looked at for a start
 SAMPLE = 8192  # of more, so many: the start never costs more than the fit
 _LARGEST_SUM = 1e300  # of squares; what is added and subtracted on the way is not much larger
 _LIGHTEST, _HEAVIEST = 1e-280, 1e100  # sums of weights
-
-Part = tuple[Any, Array]
 
 
 class RowsChangedError(ValueError):
@@ -104,8 +103,13 @@ class Rows(ABC):
         """Yield the rows and weights in order, a multiple in each part but the last: one pass."""
 
     @abstractmethod
-    def shuffled(self, rng: np.random.RandomState) -> Iterator[Part]:
-        """Yield the rows and their weights in parts, in random order as far as memory allows."""
+    def shuffled(self, rng: np.random.RandomState, multiple: int = 1) -> Iterator[Part]:
+        """Yield the rows and weights in random order, another one each time: one pass.
+
+        What comes in batches goes through a bounded buffer (see `streamgmm.fit.shuffle`); up to 262 144 rows
+        come in the same order as an array's. Of files without weights the pieces are shuffled before, where
+        the format allows it.
+        """
 
 
 def rows_of(
@@ -235,14 +239,15 @@ class ArrayRows(Rows):
     def parts(self, multiple: int = 1) -> Iterator[Part]:  # noqa: D102
         yield self.X, self.weights
 
-    def shuffled(self, rng: np.random.RandomState) -> Iterator[Part]:  # noqa: D102
-        order = rng.permutation(self.n_samples)
-        for begin in range(0, len(order), CHUNK):
-            yield self.take(order[begin : begin + CHUNK])
+    def shuffled(self, rng: np.random.RandomState, multiple: int = 1) -> Iterator[Part]:  # noqa: D102
+        order = Orders.draw(rng).rows.permutation(self.n_samples)
+        step = multiple * -(-CHUNK // multiple)
+        for begin in range(0, len(order), step):
+            yield self.take(order[begin : begin + step])
 
     def take(self, index: Any) -> Part:
         """Return some of the rows, and their weights."""
-        return self.X[index], self.weights[index] if len(self.weights) else NO_WEIGHTS
+        return take(self.X, self.weights, index)
 
 
 class _Pass(NamedTuple):
@@ -306,11 +311,18 @@ class BatchRows(Rows):
         return total
 
     def parts(self, multiple: int = 1) -> Iterator[Part]:  # noqa: D102
-        return self._pass() if multiple == 1 else _regrouped(self._pass(), multiple)
+        return (
+            self._pass(self.batches()) if multiple == 1 else regrouped(self._pass(self.batches()), multiple)
+        )
 
-    def shuffled(self, rng: np.random.RandomState) -> Iterator[Part]:  # noqa: D102
-        for part in self.parts():
-            yield ArrayRows(*part).take(rng.permutation(len(part[0])))
+    def shuffled(self, rng: np.random.RandomState, multiple: int = 1) -> Iterator[Part]:  # noqa: D102
+        orders = Orders.draw(rng)
+        batches: Iterable[Any]
+        if isinstance(self.batches, Files) and not len(self.weights):  # weights are those of rows in order
+            batches = self.batches.mixed(orders.pieces)
+        else:
+            batches = self.batches()
+        return regrouped(shuffled(self._pass(batches), orders.rows), multiple)
 
     def _counted(self) -> _Pass:
         if self._first is None:
@@ -318,12 +330,12 @@ class BatchRows(Rows):
         assert self._first is not None
         return self._first
 
-    def _pass(self) -> Iterator[Part]:
+    def _pass(self, batches: Iterable[Any]) -> Iterator[Part]:
         """Yield the checked batches, and compare what they were at the end."""
         end, total, seen = 0, 0, self._first
         dtype = np.dtype(np.float32)
         n_features = seen.n_features if seen else 0
-        for batch in self.batches():
+        for batch in batches:
             X, names = checked(batch), None if isinstance(batch, np.ndarray) else names_of(batch)
             require_names(names, self.names)
             self.names = self.names or names
@@ -361,26 +373,3 @@ def _changed(n_samples: int, got: str) -> RowsChangedError:
     return RowsChangedError(
         f"`X` must give the same rows every time, got {n_samples} rows at first and then {got}"
     )
-
-
-def _regrouped(parts: Iterable[Part], multiple: int) -> Iterator[Part]:
-    """Yield the same rows in parts of a multiple of so many rows, and what is left."""
-    held: list[Part] = []
-    n_held = 0
-    for X, weights in parts:
-        held.append((X, weights))
-        n_held += len(X)
-        if n_held < multiple:
-            continue
-        X, weights = _joined(held)
-        end = n_held // multiple * multiple
-        yield X[:end], weights[:end]
-        held, n_held = ([(X[end:], weights[end:])], n_held - end) if end < n_held else ([], 0)
-    if held:
-        yield _joined(held)
-
-
-def _joined(parts: Sequence[Part]) -> Part:
-    if len(parts) == 1:
-        return parts[0]
-    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])

@@ -117,6 +117,24 @@ class Rule(ABC):
     def steps(self, t: Array, fraction: Array, *, start: float, batch_size: int) -> Array:
         """Return the steps of mini-batches at times t that hold a fraction of their rows."""
 
+    def half_life(self, batch_size: int) -> float | None:
+        """Return after how many rows what was learned counts half; None if it is not meant to be forgotten.
+
+        A rule with a half-life takes the stream as one that changes, and the order of the rows as time.
+
+        Parameters
+        ----------
+        batch_size : int
+            Rows in a mini-batch.
+
+        Examples
+        --------
+        >>> from streamgmm import rules
+        >>> rules.OnlineEM(rules.schedules.HalfLife(5000)).half_life(256), rules.OnlineEM().half_life(256)
+        (5000.0, None)
+        """
+        return None
+
     @abstractmethod
     def _carried(self, memory: Any, fresh: Any, descent: Descent) -> Any:
         """Return the memory of a mixture whose components descend from another's; see `carry`."""

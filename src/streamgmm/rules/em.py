@@ -38,6 +38,10 @@ class EM(OnlineEM):
         """Return ones."""
         return np.ones_like(t)
 
+    def half_life(self, batch_size: int) -> float | None:
+        """Return None: each mini-batch counts as all rows that there are."""
+        return None
+
     def settings(self) -> dict[str, Any]:
         """Return no arguments."""
         return {}

@@ -16,7 +16,7 @@ from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
 
 from ._base import Descent, Rule
-from .schedules import PowerDecay, Schedule, require_schedule, shared
+from .schedules import PowerDecay, Schedule, half_life, require_schedule, shared
 
 
 @generic("options", inline=True)
@@ -108,3 +108,7 @@ class OnlineEM(Rule):
     def steps(self, t: Array, fraction: Array, *, start: float, batch_size: int) -> Array:
         """Return the gains; a fraction f of a mini-batch gets 1 - (1 - g)^f."""
         return shared(self.schedule.steps(t, start=start, batch_size=batch_size), fraction)
+
+    def half_life(self, batch_size: int) -> float | None:
+        """Return the schedule's."""
+        return half_life(self.schedule, batch_size)

@@ -18,7 +18,11 @@ __all__ = ["Constant", "HalfLife", "PowerDecay", "Schedule"]
 
 @runtime_checkable
 class Schedule(Protocol):
-    """Anything that gives the step size of each mini-batch."""
+    """Anything that gives the step size of each mini-batch.
+
+    One that forgets says how fast by another method, ``half_life(batch_size)``, in rows: then the stream is
+    taken as one that changes. Without it, all rows are taken as coming from the same mixture.
+    """
 
     def steps(self, t: Array, *, start: float, batch_size: int) -> Array:
         """Return the step sizes at times ``t``; ``start`` is the time at which learning began."""
@@ -45,6 +49,10 @@ class Constant:
 
     def __post_init__(self) -> None:
         _require(np.isfinite(self.value) and self.value > 0, "value", "positive and finite", self.value)
+
+    def half_life(self, batch_size: int) -> float:
+        """Return after how many rows what was learned counts half, to first order in the step."""
+        return float(np.log(2.0) * batch_size / self.value)
 
     def steps(self, t: Array, *, start: float, batch_size: int) -> Array:
         """Return the step sizes at times ``t``."""
@@ -123,6 +131,10 @@ class HalfLife:
     def __post_init__(self) -> None:
         _require(np.isfinite(self.rows) and self.rows > 0, "rows", "positive and finite", self.rows)
 
+    def half_life(self, batch_size: int) -> float:
+        """Return the rows after which what was learned counts half."""
+        return float(self.rows)
+
     def steps(self, t: Array, *, start: float, batch_size: int) -> Array:
         """Return the step sizes at times ``t``."""
         return np.full(t.shape, -np.expm1(-np.log(2.0) * batch_size / self.rows))
@@ -135,6 +147,12 @@ def shared(gains: Array, fraction: Array) -> Array:
     gains = np.minimum(gains, 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(fraction > 0, -np.expm1(fraction * np.log1p(-gains)), 0.0)
+
+
+def half_life(schedule: Schedule, batch_size: int) -> float | None:
+    """Return the schedule's half-life in rows; None if it does not forget."""
+    own = getattr(schedule, "half_life", None)
+    return None if own is None else float(own(batch_size))
 
 
 def require_schedule(name: str, value: object) -> Schedule:

@@ -192,6 +192,10 @@ class SEMVR(OnlineEM):
             memory = memory._replace(anchor=copied(mixture.kernel_form()), total=total)
         return state._replace(memory=memory)
 
+    def half_life(self, batch_size: int) -> float | None:
+        """Return None: the rows are finite, and their order means nothing."""
+        return None
+
     def _carried(self, memory: Any, fresh: Any, descent: Descent) -> Any:
         carried = super()._carried(memory, fresh, descent)
         carried.counters.anchor_weight = 0.0  # the rows' statistics were those of the old components

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from streamgmm._words import LONGEST
 
-from .table import Block, SourceError, Table, block_rows, generated_names, row_place
+from .table import PIECE_ROWS, Block, SourceError, Table, block_rows, generated_names, row_place
 
 
 class NpyTable(Table):
@@ -30,6 +30,8 @@ class NpyTable(Table):
         if array.dtype.kind not in "iuf":
             raise SourceError(f"{path}: the array must hold numbers, got {str(array.dtype)[:LONGEST]}")
         self._n_rows = len(array)
+        n_pieces = -(-self._n_rows // PIECE_ROWS)
+        self.piece_sizes = [self._n_bytes * PIECE_ROWS // max(1, self._n_rows)] * n_pieces
         self._dtype = np.dtype(
             np.float32 if array.dtype.newbyteorder("=") == np.dtype(np.float32) else np.float64
         )
@@ -39,10 +41,19 @@ class NpyTable(Table):
         return self._dtype
 
     def blocks(self, wanted: Sequence[int], flush: bool) -> Iterator[Block]:
+        return self._read(wanted, 0, self._n_rows)
+
+    def piece(self, index: int, wanted: Sequence[int]) -> Iterator[Block]:
+        first = index * PIECE_ROWS
+        return self._read(wanted, first, min(first + PIECE_ROWS, self._n_rows))
+
+    def _read(self, wanted: Sequence[int], first: int, last: int) -> Iterator[Block]:
+        """Yield the rows from the first to before the last."""
         size = block_rows(len(wanted))
-        for start in range(0, self._n_rows, size):
-            rows = self._mapped()[start : start + size, list(wanted)].astype(self._dtype, order="C")
-            position = self._n_bytes * (start + len(rows)) // self._n_rows
+        for start in range(first, last, size):
+            stop = min(start + size, last)
+            rows = self._mapped()[start:stop, list(wanted)].astype(self._dtype, order="C")
+            position = self._n_bytes * (stop - first) // self._n_rows
             yield Block(rows, position, row_place(self.label, start))
 
     def _mapped(self) -> NDArray[Any]:

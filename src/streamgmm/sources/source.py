@@ -20,6 +20,7 @@ from .table import MUST_BE_FINITE, Block, SourceError, Table
 _STDIN = "-"
 _SHOWN_NAMES = 20
 _LONGEST_REASON = 300
+_MOST_OPEN, _OPEN_COLUMNS = 64, 128  # pieces that are read side by side, and columns of all of them
 
 
 class Batch(NamedTuple):
@@ -102,6 +103,8 @@ class Source:
     names : tuple of str
         The names of the features.
     n_features : int
+    batch_rows : int
+        Rows in a batch.
     rereadable : bool
         False if standard input is among the paths.
     total_bytes : int or None
@@ -120,24 +123,26 @@ class Source:
 
     names: tuple[str, ...]
     n_features: int
+    batch_rows: int
     rereadable: bool
     total_bytes: int | None
 
     def __init__(self, paths: Sequence[str], columns: Sequence[str] | None, batch_rows: int) -> None:
         self._paths = paths
         self._by_name = columns is not None
-        self._batch_rows = batch_rows
+        self.batch_rows = batch_rows
         self._stdin: Table | None = None
         self._consumed = False
         self.rereadable = _STDIN not in paths
         self._sizes = [0 if path == _STDIN else os.path.getsize(path) for path in paths]
         self.total_bytes = sum(self._sizes) if self.rereadable else None
         self.names = () if columns is None else tuple(columns)
+        self._pieces_of: list[Sequence[int] | None] = []
         types = {self._inspect(path) for path in paths}
         self._dtype = types.pop() if len(types) == 1 else np.dtype(np.float64)
         self.n_features = len(self.names)
 
-    def batches(self, flush: bool = False) -> Iterator[Batch]:
+    def batches(self, flush: bool = False, *, order: np.random.Generator | None = None) -> Iterator[Batch]:
         r"""Read from the beginning.
 
         Parameters
@@ -146,6 +151,11 @@ class Source:
             If False, every batch but the last has exactly `batch_rows` rows, however the rows are cut into
             files. If True, rows are given as soon as they have come, at most `batch_rows` at once: for what
             does not depend on how rows are grouped, such as scores of what is piped in.
+        order : numpy.random.Generator, optional
+            Read in a random order, drawn from this, as far as the formats allow: the files, the row groups of
+            Parquet, the record batches of an Arrow file and slices of NPY arrays are shuffled, and up to
+            64 of them read side by side. Within each, rows come in their order; batches have at most
+            `batch_rows` rows. `streamgmm.fit.shuffle` goes on from there.
 
         Returns
         -------
@@ -155,7 +165,7 @@ class Source:
         ------
         SourceError
             If a row is wrong, naming the file and the line; or at once, if standard input has been read
-            already.
+            already, or is to be read in a random order.
 
         Examples
         --------
@@ -171,15 +181,20 @@ class Source:
             raise SourceError(
                 f"{formats.STDIN_LABEL}: must be read only once, got a second pass; save it to a file first"
             )
+        if order is not None and not self.rereadable:
+            raise SourceError(f"{formats.STDIN_LABEL}: must be read in its order, got a random one")
         self._consumed = True
+        if order is not None:
+            return _split(self._mixed(order), self.batch_rows)
         pieces = self._pieces(flush)
-        return _split(pieces, self._batch_rows) if flush else _regroup(pieces, self._batch_rows)
+        return _split(pieces, self.batch_rows) if flush else _regroup(pieces, self.batch_rows)
 
     def _inspect(self, path: str) -> np.dtype[Any]:
         """Check the columns of one file and return their type; the first file gives the names."""
         with _translated(path), closing(self._open(path)) as table:
             if not self.names:
                 self.names = table.names
+            self._pieces_of.append(table.piece_sizes)
             return table.dtype(self._select(table))
 
     def _open(self, path: str) -> Table:
@@ -217,14 +232,54 @@ class Source:
         before = 0
         for path, size in zip(self._paths, self._sizes, strict=True):
             n_rows = 0
-            with _translated(path), closing(self._open(path)) as table:
-                for block in table.blocks(self._select(table), flush):
-                    self._require_finite(block)
-                    n_rows += len(block.rows)
-                    yield Batch(block.rows.astype(self._dtype, copy=False), before + block.position)
-                if n_rows == 0:
-                    raise SourceError(f"{table.label}: has no rows")
+            for rows, position in self._checked(path, flush):
+                n_rows += len(rows)
+                yield Batch(rows, before + position)
+            _require_rows(path, n_rows)
             before += size
+
+    def _mixed(self, order: np.random.Generator) -> Iterator[Batch]:
+        """Yield checked rows of pieces in random order, a block at a time of one of those that are open.
+
+        It is drawn in proportion to what is left of each, so that they end together.
+        """
+        pieces = [
+            (file, index, size)
+            for file, sizes in enumerate(self._pieces_of)
+            for index, size in enumerate([self._sizes[file]] if sizes is None else sizes)
+        ]
+        waiting = [pieces[index] for index in order.permutation(len(pieces))]
+        n_rows, done = [0] * len(self._paths), 0
+        n_open = max(1, min(_MOST_OPEN, _OPEN_COLUMNS // self.n_features))
+        opened: list[tuple[int, Iterator[Batch], int]] = []
+        left: list[int] = []
+        while waiting or opened:
+            while waiting and len(opened) < n_open:
+                file, index, size = waiting.pop()
+                opened.append((file, self._checked(self._paths[file], piece=index), size))
+                left.append(size)
+            ends = np.cumsum(np.maximum(left, 1))
+            at = int(np.searchsorted(ends, order.integers(ends[-1]), side="right"))
+            file, blocks, size = opened[at]
+            block = next(blocks, None)
+            if block is None:
+                del opened[at], left[at]
+                continue
+            n_rows[file] += len(block.rows)
+            done += block.bytes_read - (size - left[at])
+            left[at] = size - block.bytes_read
+            yield Batch(block.rows, done)
+        for path, n in zip(self._paths, n_rows, strict=True):
+            _require_rows(path, n)
+
+    def _checked(self, path: str, flush: bool = False, piece: int | None = None) -> Iterator[Batch]:
+        """Yield checked rows of one file, or of a piece of it, and the bytes of it that have been read."""
+        with _translated(path), closing(self._open(path)) as table:
+            wanted = self._select(table)
+            blocks = table.blocks(wanted, flush) if piece is None else table.piece(piece, wanted)
+            for block in blocks:
+                self._require_finite(block)
+                yield Batch(block.rows.astype(self._dtype, copy=False), block.position)
 
     def _require_finite(self, block: Block) -> None:
         finite = np.isfinite(block.rows)
@@ -236,6 +291,11 @@ class Source:
         raise SourceError(
             f"{block.place(row)} column {quoted(self.names[column])} is {got}; {MUST_BE_FINITE}"
         )
+
+
+def _require_rows(path: str, n_rows: int) -> None:
+    if n_rows == 0:
+        raise SourceError(f"{formats.STDIN_LABEL if path == _STDIN else path}: has no rows")
 
 
 def _expand(paths: Iterable[str]) -> list[str]:

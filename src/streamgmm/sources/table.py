@@ -14,6 +14,7 @@ from streamgmm._words import printable
 REMEDY = "choose numeric columns with --columns"
 MUST_BE_FINITE = "every value must be finite"
 _BLOCK_VALUES = 1 << 19
+PIECE_ROWS = 2048  # in a block that is read out of order: the fewer, the better they mix
 
 
 class SourceError(ValueError):
@@ -58,10 +59,12 @@ class Table(ABC):
     """One open file: `names` of all its columns, and the rows of those that are wanted.
 
     `wanted` are indices into `names`, and the columns come in that order. `label` is the file's name.
+    `piece_sizes` are the bytes, about, of parts that can be read each on its own; None if the whole is one.
     """
 
     label: str
     names: tuple[str, ...]
+    piece_sizes: Sequence[int] | None = None
 
     @abstractmethod
     def dtype(self, wanted: Sequence[int]) -> np.dtype[Any]:
@@ -70,6 +73,10 @@ class Table(ABC):
     @abstractmethod
     def blocks(self, wanted: Sequence[int], flush: bool) -> Iterator[Block]:
         """Yield the rows, once; with `flush`, as soon as they have come."""
+
+    def piece(self, index: int, wanted: Sequence[int]) -> Iterator[Block]:
+        """Yield the rows of one piece; positions are the bytes of the piece that have been read."""
+        return self.blocks(wanted, flush=False)
 
     def close(self) -> None:
         """Let go of the file; a map of one ends with the last view of it."""
@@ -92,6 +99,9 @@ def block_rows(n_wanted: int) -> int:
     return max(1, _BLOCK_VALUES // n_wanted)
 
 
-def row_place(label: str, start: int) -> Callable[[int], str]:
-    """Return the place of rows counted from 1, in a block before which `start` rows came."""
-    return lambda index: f"{label}: row {start + index + 1}"
+def row_place(label: str, start: int, before: Callable[[], int] = int) -> Callable[[int], str]:
+    """Return the place of rows counted from 1, in a block before which `start` rows came.
+
+    If these were not the file's first, `before` counts those before them, when a place is asked for.
+    """
+    return lambda index: f"{label}: row {before() + start + index + 1}"

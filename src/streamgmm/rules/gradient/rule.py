@@ -16,7 +16,7 @@ from streamgmm.statistics import Array, Statistics
 
 from .. import transforms
 from .._base import Descent, Rule, RuleState
-from ..schedules import Constant, PowerDecay, Schedule
+from ..schedules import Constant, PowerDecay, Schedule, half_life
 from ..transforms import Transform
 from . import guard as guards
 from . import mixing
@@ -254,6 +254,10 @@ class GradientAscent(Rule):
     def steps(self, t: Array, fraction: Array, *, start: float, batch_size: int) -> Array:
         """Return the rates, in proportion to the fraction of a mini-batch."""
         return fraction * self.learning_rate.steps(t, start=start, batch_size=batch_size)
+
+    def half_life(self, batch_size: int) -> float | None:
+        """Return that of the learning rate; None with averaging, which forgets nothing."""
+        return None if self.averaging is not None else half_life(self.learning_rate, batch_size)
 
     @property
     def covariance_types(self) -> tuple[str, ...]:
