@@ -22,12 +22,22 @@ from typing import Any
 from sklearn.exceptions import ConvergenceWarning
 
 from optimum import Row, show
+from streams_changes import change_check, returns_check, stationary_check
+from streams_clusters import auto_check, clusters_check
 from streams_orders import reference, shuffled_check, sorted_check
 from streams_sets import GROUPS, SETS
+from streams_times import longest_check, time_check
 
 CHECKS: dict[str, Callable[[Any], list[Row]]] = {
     "shuffled": shuffled_check,
     "sorted": sorted_check,
+    "clusters": clusters_check,
+    "change": change_check,
+    "returns": returns_check,
+    "stationary": stationary_check,
+    "time": time_check,
+    "longest": longest_check,
+    "auto": auto_check,
 }
 
 
