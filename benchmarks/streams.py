@@ -56,7 +56,9 @@ def main() -> None:
         choices=[one.name for one in SETS],
         help="only this stream; more than once for more",
     )
-    parser.add_argument("--seeds", type=int, default=1, help="how many")
+    parser.add_argument(
+        "--seeds", type=int, help="how many; by default as many as the check asks for, or one"
+    )
     parser.add_argument(
         "--with", dest="parameters", type=json.loads, default={}, help="parameters of the learner, in JSON"
     )

@@ -21,19 +21,19 @@ SMALLEST, LARGEST = 3, 12  # components
 
 
 def grid(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return clusters on a grid, five standard deviations apart, row by row, and 5 % noise (labels of -1)."""
+    """Return clusters on a grid, six standard deviations apart, row by row, and 2 % noise (labels of -1)."""
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(N_CLUSTERS), N_ROWS // N_CLUSTERS)
-    X = 5.0 * np.column_stack([labels // 10, labels % 10]) + rng.normal(size=(N_ROWS, 2))
-    is_noise = rng.random(N_ROWS) < 0.05
-    X[is_noise] = rng.uniform(-4.0, 49.0, size=(int(is_noise.sum()), 2))
+    X = 6.0 * np.column_stack([labels // 10, labels % 10]) + rng.normal(size=(N_ROWS, 2))
+    is_noise = rng.random(N_ROWS) < 0.02
+    X[is_noise] = rng.uniform(-4.0, 58.0, size=(int(is_noise.sum()), 2))
     return X, np.where(is_noise, -1, labels)
 
 
 def scattered(seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return clusters of several sizes at random places, some of which overlap."""
     rng = np.random.default_rng(seed)
-    centers = rng.uniform(0.0, 70.0, size=(N_CLUSTERS, 2))
+    centers = rng.uniform(0.0, 140.0, size=(N_CLUSTERS, 2))
     widths = rng.uniform(0.5, 1.5, size=(N_CLUSTERS, 1))
     labels = np.sort(rng.choice(N_CLUSTERS, size=N_ROWS, p=rng.dirichlet(np.full(N_CLUSTERS, 10.0))))
     return centers[labels] + widths[labels] * rng.normal(size=(N_ROWS, 2)), labels
@@ -60,7 +60,9 @@ def of_clusters(job: tuple[str, int, dict[str, Any]]) -> tuple[float, float]:
 
 def clusters_check(arguments: Any) -> list[Row]:
     """Learn a hundred clusters, one after the other."""
-    jobs = [(making, seed, arguments.parameters) for making in MAKINGS for seed in range(arguments.seeds)]
+    jobs = [
+        (making, seed, arguments.parameters) for making in MAKINGS for seed in range(arguments.seeds or 1)
+    ]
     print(f"\nadjusted Rand index of {N_CLUSTERS} clusters in the plane, {N_ROWS} rows in their order")
     print(f"{'clusters':<16} {'seed':>4} {'stream':>8} {'batch':>8}")
     rows = []
@@ -109,7 +111,7 @@ def number_of_batch(seed: int) -> int:
 
 def auto_check(arguments: Any) -> list[Row]:
     """Find the number of components."""
-    seeds = range(arguments.seeds if arguments.seeds > 1 else N_SEEDS)
+    seeds = range(arguments.seeds or N_SEEDS)
     orders = ("shuffled", "by component")
     batch = list(side_by_side(number_of_batch, seeds))
     jobs = [(order, seed, arguments.parameters) for order in orders for seed in seeds]

@@ -185,14 +185,12 @@ def _losses_of(job: tuple[Any, ...]) -> Losses:
 
 def all_losses(passes: list[Pass], arguments: Any) -> dict[str, np.ndarray]:
     """Learn all streams in all ways, print a line for each, and return losses by stream (passes, seeds)."""
-    known, sets = read(), selected(arguments)
+    known, sets, seeds = read(), selected(arguments), arguments.seeds or 1
     width = max(14, *(len(way.title) for way in passes))
-    print(
-        f"\nnats a held-out row below the reference; the mean of {arguments.seeds} seeds, the worst, seconds"
-    )
+    print(f"\nnats a held-out row below the reference; the mean of {seeds} seeds, the worst, seconds")
     titles = "".join(f" | {way.title:>{width + 10}}" for way in passes)
     print(f"{'stream':<24} {'group':<6} {'reference':>9}{titles}")
-    jobs = [(one, passes, arguments.seeds, known[one.name]) for one in sets]
+    jobs = [(one, passes, seeds, known[one.name]) for one in sets]
     losses = {}
     for one, found in zip(sets, side_by_side(_losses_of, jobs), strict=True):
         losses[one.name] = np.array(found.losses)
