@@ -12,7 +12,7 @@ from optimum import Row
 from streamgmm import GaussianMixture, Mixture, OnlineGaussianMixture, datasets
 from streamgmm.rules import OnlineEM
 from streamgmm.rules.schedules import HalfLife
-from streams_orders import learn, score, side_by_side
+from streams_orders import alarms_of, learn, score, side_by_side
 
 CHANGE = 500_000  # rows before the change
 SOON, LATER = 20_000, 100_000  # rows after it
@@ -24,12 +24,6 @@ FOUND = 0.05  # nats a row
 RATE = 0.01  # of false alarms, that may be raised in the whole of a stream
 SHORT, LONG = 60_000, 2_000_000
 MARGIN = 1e-3  # nats a row, that is no loss
-ALARMS = ("order", "change")
-
-
-def events(model: OnlineGaussianMixture) -> list[Any]:
-    """Return what a learner tells of; one that has no events tells of none."""
-    return list(getattr(model, "events_", ()))
 
 
 def without_memory() -> dict[str, Any]:
@@ -107,9 +101,7 @@ def after_change(job: tuple[str, int, dict[str, Any]]) -> Changed:
     fresh = GaussianMixture(K, search=True, random_state=seed, n_threads=1).fit(
         after.sample(LATER, 40_000 + seed)[0]
     )
-    told = ", ".join(
-        f"{event.reason} at {event.row - CHANGE:+d}" for event in events(model) if event.reason in ALARMS
-    )
+    told = ", ".join(f"{event.reason} at {event.row - CHANGE:+d}" for event in alarms_of(model))
     return Changed(soon, later, score(fresh, held_out), score_of_truth(after, held_out), told or "nothing")
 
 
@@ -161,9 +153,7 @@ def after_return(job: tuple[str, int, dict[str, Any]]) -> tuple[float, float, st
     before = truth - score(learn(model, whole.sample(WITH, 70_000 + seed)[0]), held_out)
     learn(model, others.sample(AWAY, 80_000 + seed)[0])
     after = truth - score(learn(model, whole.sample(AGAIN, 90_000 + seed)[0]), held_out)
-    told = ", ".join(
-        f"{event.reason} at {event.row - WITH:+d}" for event in events(model) if event.reason in ALARMS
-    )
+    told = ", ".join(f"{event.reason} at {event.row - WITH:+d}" for event in alarms_of(model))
     return before, after, told or "nothing"
 
 
@@ -215,7 +205,7 @@ def stays(job: tuple[int, int, dict[str, Any]]) -> tuple[list[str], float]:
     for more in (parameters, {**parameters, **without_memory()}):
         model = learn(OnlineGaussianMixture(K, random_state=seed, n_threads=1, **more), rows)
         scores.append(score(model, held_out))
-        alarms.append([f"{event.reason} at {event.row}" for event in events(model) if event.reason in ALARMS])
+        alarms.append([f"{event.reason} at {event.row}" for event in alarms_of(model)])
     return alarms[0], scores[1] - scores[0]
 
 
