@@ -56,6 +56,7 @@ bench: .venv/dev .venv/kernels
 	$(BIN)/python benchmarks/categories.py
 	$(BIN)/python benchmarks/optimum.py
 	$(BIN)/python benchmarks/few_rows.py
+	$(BIN)/python benchmarks/streams.py
 
 # Runs every cell and every example; a warning is an error.
 docs: .venv/docs .venv/kernels
