@@ -118,7 +118,7 @@ def _read(
     order: np.random.RandomState | None,
 ) -> Iterator[NDArray[Any]]:
     """Yield the rows of one pass, as many at a time as the source has in a batch."""
-    from streamgmm.fit.reservoir import NO_WEIGHTS
+    from streamgmm.fit.memory import NO_WEIGHTS
     from streamgmm.fit.shuffle import Orders, regrouped, shuffled
 
     if order is None:

@@ -1,4 +1,4 @@
-"""How far an estimator has come in its stream: the first rows, or a learner, and the history."""
+"""How far an estimator has come in its stream: the first rows, or a world, and the history."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import numpy as np
 
 from streamgmm.diagnostics.progress import rise_of
 from streamgmm.fit.batch import BatchResult
+from streamgmm.fit.memory import Memory
 from streamgmm.fit.stream import Learner
+from streamgmm.fit.world import Event, Plan, World
 from streamgmm.mixture import Mixture
-from streamgmm.rules import Rule
 from streamgmm.statistics import Array
 
 from ._history import History
@@ -22,13 +23,12 @@ from ._warmup import WarmUp
 
 @dataclass(frozen=True, eq=False)
 class Progress:
-    """How far an estimator has come: its start or its learner, and the history. Never changed in place."""
+    """How far an estimator has come: its start or its world, and the history. Never changed in place."""
 
-    rule: Rule
-    batch_size: int
-    n_threads: int | None
+    plan: Plan
     parameters: dict[str, Any]
-    stage: WarmUp | Learner
+    stage: WarmUp | World
+    memory: Memory  # of the first rows
     history: History
     n_rows: int
     em: BatchResult | None = None
@@ -42,26 +42,30 @@ class Progress:
         assert self.em is not None  # a learner is made from EM's fit
         return self.em
 
-    def learn(self, X: Any, weights: Array) -> Progress:
+    def learn(self, X: Any, weights: Array, n_threads: int | None) -> Progress:
         """Return the progress after more rows."""
-        stage, history, em = self.stage, self.history, self.em
+        stage, history, em, memory = self.stage, self.history, self.em, self.memory
         n_rows = self.n_rows + len(X)
         if isinstance(stage, WarmUp):
             stage, taken = stage.add(X, weights)
+            if self.plan.memory_rows:
+                memory = memory.add(X[:taken], weights[:taken])
             X, weights = X[taken:], weights[taken:]
             if not stage.is_complete:
-                return replace(self, stage=stage, n_rows=n_rows)
+                return replace(self, stage=stage, memory=memory, n_rows=n_rows)
             em = stage.result
-            stage = Learner.start(
-                self.rule,
+            learner = Learner.start(
+                self.plan.rule,
                 em.mixture,
                 n_rows=stage.total,
-                batch_size=self.batch_size,
+                batch_size=self.plan.batch_size,
                 options=stage.options,
                 statistics=stage.statistics,
             )
+            stage = World.start(self.plan, learner, memory, stage.n_rows)
         if len(X):
-            stage, info = stage.learn(X, weights, n_threads=self.n_threads)
+            stage = replace(stage, plan=replace(self.plan, n_threads=n_threads))
+            stage, info = stage.learn(X, weights)
             history = history.extend(info.log_likelihood, info.weight, info.n_rows)
             refused = int(info.refused.sum())
             if refused:
@@ -72,7 +76,7 @@ class Progress:
                     stacklevel=5,
                 )
         given = None if len(X) else self.given
-        return replace(self, stage=stage, history=history, n_rows=n_rows, em=em, given=given)
+        return replace(self, stage=stage, memory=memory, history=history, n_rows=n_rows, em=em, given=given)
 
     @cached_property
     def mixture(self) -> Mixture:
@@ -84,9 +88,14 @@ class Progress:
         return self.stage.mixture
 
     @property
+    def events(self) -> tuple[Event, ...]:
+        """What was done beside learning."""
+        return () if isinstance(self.stage, WarmUp) else self.stage.events
+
+    @property
     def n_refused(self) -> int:
         """Mini-batches passed over."""
-        return 0 if isinstance(self.stage, WarmUp) else self.stage.state.n_refused
+        return 0 if isinstance(self.stage, WarmUp) else self.stage.learner.state.n_refused
 
     @property
     def n_iter(self) -> int:

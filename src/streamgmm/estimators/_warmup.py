@@ -13,8 +13,9 @@ from sklearn.exceptions import NotFittedError
 from streamgmm import covariance, priors
 from streamgmm.diagnostics.discrete import constant_columns, duplicate_rows
 from streamgmm.fit.batch import BatchResult, fit_em
+from streamgmm.fit.problem import Problem
 from streamgmm.fit.rows import ArrayRows
-from streamgmm.fit.start import Given, feature_moments, initialize, initialize_cold
+from streamgmm.fit.start import BEST, Given, feature_moments, initialize, initialize_cold
 from streamgmm.kernels.records import Options
 from streamgmm.priors import ConjugatePrior
 from streamgmm.statistics import Array, Statistics
@@ -203,12 +204,25 @@ class WarmUp:
             log_prob = start.log_prob(self.X, n_threads=settings.n_threads)
             weights = self.fit_weights if len(self.fit_weights) else None
             return BatchResult(start, False, 0, [float(np.average(log_prob, weights=weights))])
-        start = initialize(self.X, self.fit_weights, *shape, init_params=settings.init_params, **how)
-        is_capped = self.fit_weights is not self.weights
-        few = (len(self.X) if is_capped else self.n_rows) < 10 * (self.X.shape[1] + 1) * settings.n_components
-        options = self._options("weak") if few and settings.prior is None else self.options
+        if settings.init_params == BEST:
+            problem = Problem(
+                ArrayRows(self.X, self.fit_weights), *shape, reg_covar=settings.reg_covar, prior=self._fit_prior
+            )
+            start = settings.given.replace_in(problem.start(settings.n_components, how["random_state"]))
+        else:
+            start = initialize(self.X, self.fit_weights, *shape, init_params=settings.init_params, **how)
+        options = self._options(self._fit_prior)
         rows, n_threads = ArrayRows(self.X, self.fit_weights), settings.n_threads
         return fit_em(start, rows, options=options, tol=_TOL, max_iter=_MAX_ITER, n_threads=n_threads)
+
+    @property
+    def _fit_prior(self) -> str | ConjugatePrior | None:
+        """The prior for the fit: of few rows the weak one."""
+        settings = self.settings
+        is_capped = self.fit_weights is not self.weights
+        n_rows = len(self.X) if is_capped else self.n_rows
+        few = n_rows < 10 * (self.X.shape[1] + 1) * settings.n_components
+        return "weak" if few and settings.prior is None else settings.prior
 
     @property
     def statistics(self) -> Statistics:

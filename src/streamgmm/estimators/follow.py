@@ -108,7 +108,7 @@ def _room(estimator: OnlineGaussianMixture) -> int:
     more = max(1, int(np.ceil((_GROWTH - 1) * progress.n_rows)))
     if isinstance(progress.stage, WarmUp):
         return min(more, progress.stage.room)
-    return int(progress.batch_size * -(-more // progress.batch_size))
+    return int(progress.plan.batch_size * -(-more // progress.plan.batch_size))
 
 
 def _with_snapshot(trail: Trail, estimator: OnlineGaussianMixture) -> Trail:

@@ -17,7 +17,9 @@ from streamgmm import algebra, covariance, rules
 from streamgmm._compat.sklearn import Interval, StrOptions, fit_context, validate_params
 from streamgmm.fit.batch import BatchResult
 from streamgmm.fit.rows import Rows, rows_of
+from streamgmm.fit.start import BEST, METHODS
 from streamgmm.fit.stream import Learner
+from streamgmm.fit.world import ON_DRIFT, Plan, World
 from streamgmm.mixture import Mixture
 from streamgmm.priors import ConjugatePrior, options, weak_prior
 from streamgmm.rules import Rule
@@ -29,6 +31,8 @@ from ._reading import CONSTRAINTS, Labels, ReadingMixin, require_same
 from ._warmup import Settings, WarmUp
 
 _SCALE_ROWS = 100
+_LEAST_SIZE, _FOR_EACH, _FOR_EACH_PARAMETER = 1000, 40, 2  # rows for the start
+_MEMORY_ROWS, _MEMORY_ROWS_EACH = 20_000, 10  # and for each parameter
 _FIXED = (  # parameters that what has been learned depends on
     "n_components",
     "covariance_type",
@@ -41,6 +45,8 @@ _FIXED = (  # parameters that what has been learned depends on
     "precisions_init",
     "reg_covar",
     "prior",
+    "memory_rows",
+    "on_drift",
 )
 
 
@@ -132,7 +138,7 @@ class OnlineGaussianMixture(ReadingMixin):
     batch_size: int = 256
     max_epochs: int = 1
     init_size: int | None = None
-    init_params: str = "k-means++"
+    init_params: str = "best"
     weights_init: Any = None
     means_init: Any = None
     precisions_init: Any = None
@@ -141,12 +147,17 @@ class OnlineGaussianMixture(ReadingMixin):
     random_state: Any = None
     n_threads: int | None = None
     verbose: int = 0
+    memory_rows: int | None = None
+    on_drift: str = "rehearse"
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **CONSTRAINTS,
         "rule": [StrOptions(set(rules.names())), Rule],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "init_params": [StrOptions({BEST, *METHODS})],
+        "memory_rows": [Interval(Integral, 0, None, closed="left"), None],
+        "on_drift": [StrOptions(set(ON_DRIFT))],
         "init_size": [Interval(Integral, 1, None, closed="left"), None],
         "reg_covar": [Interval(Real, 0, None, closed="left"), None],
     }
@@ -206,7 +217,7 @@ class OnlineGaussianMixture(ReadingMixin):
             parts = rows.shuffled(order, batch_size)
         for X, weights in parts:
             progress = progress or self._begin(X.shape[1])
-            progress = replace(progress, n_threads=self.n_threads).learn(X, weights)
+            progress = progress.learn(X, weights, self.n_threads)
         assert progress is not None  # there is at least one row
         self._progress = progress
 
@@ -215,7 +226,7 @@ class OnlineGaussianMixture(ReadingMixin):
         if stage.shortage:
             raise ValueError(stage.shortage)
         result = stage.result
-        if progress.rule.cold_start:
+        if progress.plan.rule.cold_start:
             warnings.warn(
                 f"nothing but the scale was learned: n_samples={progress.n_rows} rows do not fill the start "
                 f"of {stage.settings.size} rows; give more rows or a smaller `init_size`",
@@ -253,7 +264,7 @@ class OnlineGaussianMixture(ReadingMixin):
         """
         with self._all_or_nothing():
             first = not hasattr(self, "_progress")
-            rule = rules.get(self.rule) if first else self._progress.rule
+            rule = rules.get(self.rule) if first else self._progress.plan.rule
             if rule.makes_passes:
                 raise ValueError(
                     f"`partial_fit` needs a rule for streams, got {rule.name!r}, which makes passes over all "
@@ -310,15 +321,16 @@ class OnlineGaussianMixture(ReadingMixin):
         if isinstance(prior, str):
             prior = weak_prior(mean, scatter, mixture.n_components)
         learner = Learner.start(
-            progress.rule,
+            progress.plan.rule,
             mixture,
             n_rows=n_rows,
-            batch_size=progress.batch_size,
+            batch_size=progress.plan.batch_size,
             options=options(mixture.kind, mixture.n_components, mixture.n_features, floor, prior),
         )
         expected = float(mixture.log_prob(mixture.sample(1000, random_state=0)[0]).mean())
         start = BatchResult(mixture, True, 0, [expected])
-        model._progress = replace(progress, stage=learner, n_rows=round(n_rows), em=start, given=mixture)
+        world = World.given(progress.plan, learner, n_rows)
+        model._progress = replace(progress, stage=world, n_rows=round(n_rows), em=start, given=mixture)
         model.n_features_in_ = mixture.n_features
         return model
 
@@ -327,6 +339,7 @@ class OnlineGaussianMixture(ReadingMixin):
     covariances_ = property(lambda self: self.to_mixture().covariances)
     precisions_ = property(lambda self: self.to_mixture().kind.covariances(self.precisions_cholesky_))
     n_samples_seen_ = property(lambda self: self._require_fitted().n_rows)
+    events_ = property(lambda self: self._require_fitted().events)
     history_ = property(lambda self: self._require_fitted().history.per_row)
     history_every_ = property(lambda self: self._require_fitted().history.every)
     history_rows_ = property(lambda self: self._require_fitted().history_rows)
@@ -354,13 +367,17 @@ class OnlineGaussianMixture(ReadingMixin):
         rule = rules.get(self.rule)
         rule.require_fit(covariance.get(self.covariance_type))
         rule.require_prior(self.prior is not None)
+        if self.memory_rows and not rule.rehearses:
+            raise ValueError(f"rule {rule.name!r} takes no `memory_rows`: leave it None, got {self.memory_rows}")
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         batch_size = self._batch_size(rule)
+        kind = covariance.get(self.covariance_type)
+        n_parameters = self.n_components * (1 + n_features) + kind.n_parameters(self.n_components, n_features)
         size = self.init_size
         if size is None and rule.cold_start:
             size = _SCALE_ROWS
         elif size is None:
-            size = max(1000, 40 * self.n_components, 4 * self.n_components * n_features)
+            size = max(_LEAST_SIZE, _FOR_EACH * self.n_components, _FOR_EACH_PARAMETER * n_parameters)
         size = batch_size * -(-max(size, self.n_components) // batch_size)
         names = ("n_components", "covariance_type", "init_params", "reg_covar", "prior", "n_threads")
         settings = Settings(
@@ -371,6 +388,21 @@ class OnlineGaussianMixture(ReadingMixin):
             size=size,
             batch_size=batch_size,
         )
+        memory_rows = self.memory_rows
+        if memory_rows is None:
+            memory_rows = max(_MEMORY_ROWS, _MEMORY_ROWS_EACH * n_parameters) if rule.rehearses else 0
+        plan = Plan(
+            self.n_components,
+            self.covariance_type,
+            rule,
+            batch_size,
+            self.reg_covar,
+            self.prior,
+            seed,
+            size,
+            memory_rows,
+            self.on_drift,
+        )
         warm_up = WarmUp(settings, np.empty((0, n_features)), np.empty(0))
         parameters = {name: getattr(self, name) for name in _FIXED}
-        return Progress(rule, batch_size, self.n_threads, parameters, warm_up, History(), 0)
+        return Progress(plan, parameters, warm_up, plan.memory(), History(), 0)

@@ -58,6 +58,11 @@ class Average:
         old = self.sums.recenter(mixture.means).scale(1.0 - share)
         return replace(self, sums=old + moments_of(mixture).scale(share), n_rows=total)
 
+    @property
+    def n_effective(self) -> float:
+        """How many rows the average is worth: those that late mixtures have seen count most."""
+        return 0.75 * self.n_rows
+
     def mixture(self, like: Mixture) -> Mixture:
         """Return the mixture with the average moments, of the covariance type of another."""
         used = self.sums.nk > 0

@@ -10,7 +10,7 @@ import numpy as np
 from streamgmm.statistics import Array
 from streamgmm.sweep import CHUNK
 
-from .reservoir import NO_WEIGHTS
+from .memory import NO_WEIGHTS
 
 Part = tuple[Any, Array]
 

@@ -104,10 +104,10 @@ class Learner:
     @property
     def mixture(self) -> Mixture:
         """The mixture learned so far."""
-        return self.rule.report(self._current, self.state)
+        return self.rule.report(self.current, self.state)
 
     @property
-    def _current(self) -> Mixture:
+    def current(self) -> Mixture:
         """The mixture at which the next rows are weighed."""
         return Mixture.from_kernel_form(self.parameters, self.covariance_type)
 
@@ -152,8 +152,28 @@ class Learner:
 
     def carry(self, mixture: Mixture, index: Any) -> Learner:
         """Return the learner that goes on from another mixture, see `Rule.carry`."""
-        state = self.rule.carry(self.state, self._current, mixture, index)
+        state = self.rule.carry(self.state, self.current, mixture, index)
         return replace(self, state=state, parameters=mixture.kernel_form())
+
+    def restart(
+        self, mixture: Mixture, *, n_rows: float, options: Options, statistics: Statistics | None
+    ) -> Learner:
+        """Return a learner that starts anew, see `start`; what was counted is kept."""
+        started = Learner.start(
+            self.rule,
+            mixture,
+            n_rows=n_rows,
+            batch_size=self.state.batch_size,
+            options=options,
+            statistics=statistics,
+        )
+        counted = {name: getattr(self.state, name) for name in ("n_refused", "n_shortened")}
+        return replace(started, state=started.state._replace(**counted))
+
+    @property
+    def n_components(self) -> int:
+        """How many components there are."""
+        return len(self.parameters.means)
 
     def to_record(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return settings, which JSON can hold, and named arrays: all that learning needs to go on.
@@ -199,9 +219,9 @@ class Learner:
 
     def _anchored(self, X: Any, weights: Array, n_threads: int | None) -> Learner:
         """Show all rows of a pass to the rule; rows without a finite likelihood cannot be summed up."""
-        sums = sum_rows(self._current, X, weights, n_threads=n_threads)
+        sums = sum_rows(self.current, X, weights, n_threads=n_threads)
         usable = np.isfinite(sums.log_likelihood) and sums.weight > 0
-        return replace(self, state=self.rule.anchor(self.state, self._current, sums if usable else None))
+        return replace(self, state=self.rule.anchor(self.state, self.current, sums if usable else None))
 
     def _learn_some(self, X: Any, weights: Array, n_threads: int | None) -> tuple[Learner, Info]:
         """Learn from the rows of one run of compiled code, or from one large mini-batch."""
@@ -243,7 +263,7 @@ class Learner:
 
     def _learn_large(self, X: Any, weights: Array, step: float, n_threads: int | None) -> tuple[Learner, Any]:
         """Sum a mini-batch with threads, then update."""
-        sums = sum_rows(self._current, X, weights, n_threads=n_threads)
+        sums = sum_rows(self.current, X, weights, n_threads=n_threads)
         rows = (kernel_rows(X), weights) if self.rule.looks_at_rows else None
         parameters, state, outcome = self.rule.apply(sums, step, self.parameters, self.state, self.kind, rows)
         info = np.array([(sums.weight, sums.log_likelihood, outcome)], dtype=INFO)

@@ -28,11 +28,13 @@ from .rehearsal import Rehearsed, rehearse
 from .rows import ArrayRows
 from .stream import Info, Learner
 
-__all__ = ["Event", "Plan", "World"]
+__all__ = ["ON_DRIFT", "Event", "Plan", "World"]
 
+ON_DRIFT = ("rehearse", "report", "forget")
 _STRETCH = 2048  # rows, rounded up to whole mini-batches
 _GROWTH = 3  # a world is rehearsed when it has grown so many times
 _GROWTH_ORDERED = 1.5
+_OLDEST = 8.0  # half-lives: older rows count for nothing
 _MOST_APART = 20  # times the memory, with a half-life, after which it is rehearsed anyway
 _FEW = 10  # times (n_features + 1) rows for each component: with fewer the weak prior holds
 _TESTED, _OF = 64, 256  # rows tested for change
@@ -90,6 +92,23 @@ class Plan:
     n_threads: int | None = None
 
     @property
+    def half_life(self) -> float | None:
+        """The rule's, in rows."""
+        return self.rule.half_life(self.batch_size)
+
+    @property
+    def is_averaged(self) -> bool:
+        """Whether the average of the rule's mixtures is what it has learned."""
+        return self.rule.is_averaged(self.batch_size)
+
+    def memory(self) -> Memory:
+        """Return an empty memory."""
+        bound, half_life = max(self.memory_rows, 1), self.half_life
+        if half_life is not None:
+            bound = max(1, min(bound, int(_OLDEST * half_life)))
+        return Memory(bound, half_life)
+
+    @property
     def stretch(self) -> int:
         """Rows between two looks at what has been learned."""
         return self.batch_size * -(-_STRETCH // self.batch_size)
@@ -129,6 +148,8 @@ class World:
         The row of this world at which the rows last were seen to come in some order; 0 if never.
     earlier : Mixture or None
         That of the world before.
+    behind : float
+        Rows behind the start that the memory has not seen.
     """
 
     plan: Plan
@@ -142,12 +163,19 @@ class World:
     events: tuple[Event, ...] = ()
     ordered: int = 0
     earlier: Mixture | None = None
+    behind: float = 0.0
 
     @classmethod
     def start(cls, plan: Plan, learner: Learner, memory: Memory, n_rows: int) -> World:
         """Return the world after a start from the first rows, of which the memory knows."""
         world = cls(plan, learner, None, memory, None, 0, n_rows, plan.first_due())
         return replace(world, average=world._averaged(learner.current, n_rows)).frozen()
+
+    @classmethod
+    def given(cls, plan: Plan, learner: Learner, n_rows: float) -> World:
+        """Return the world of a learner that somebody brings, for which so many rows stand."""
+        world = cls(plan, learner, None, plan.memory(), None, round(n_rows), 0, plan.init_size, behind=n_rows)
+        return replace(world, average=world._averaged(learner.current, n_rows))
 
     @property
     def remembers(self) -> bool:
@@ -252,7 +280,7 @@ class World:
         found = self._rehearsed()
         world = self
         n_effective = self.average.n_effective if self.average is not None else 0.0
-        takes = self.memory.is_whole or self.ordered or found.is_better(n_effective)
+        takes = self._is_whole or self.ordered or found.is_better(n_effective)
         if takes:
             world = self._with(found)
             if found.gain > 0:
@@ -262,24 +290,28 @@ class World:
     def _next_due(self) -> int:
         growth = _GROWTH_ORDERED if self.ordered else _GROWTH
         later = int(np.ceil(growth * max(self.due, self.n_rows)))
-        if self.plan.rule.half_life is not None:
+        if self.plan.half_life is not None:
             later = min(later, self.n_rows + _MOST_APART * self.plan.memory_rows)
         return later
 
     def _with(self, found: Rehearsed) -> World:
         """Return the world that goes on from what a rehearsal found."""
         statistics = found.statistics
-        n_rows = statistics.weight if not self.memory.is_whole else self.memory.n_seen
         learner = self.learner.restart(
             found.mixture,
             n_rows=statistics.weight,
             options=self._problem(self.plan.prior).options(found.mixture.n_components),
             statistics=statistics,
         )
-        return replace(self, learner=learner, average=self._averaged(found.mixture, n_rows))
+        return replace(self, learner=learner, average=self._averaged(found.mixture, statistics.weight))
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether the memory holds all that was learned from."""
+        return self.memory.is_whole and not self.behind
 
     def _averaged(self, mixture: Mixture, n_rows: float) -> Average | None:
-        return Average.of(mixture, n_rows) if self.plan.rule.takes_average else None
+        return Average.of(mixture, n_rows) if self.plan.is_averaged else None
 
     def told(self, reason: str, gain: float = np.nan) -> World:
         """Return the world with one more event."""
@@ -335,7 +367,7 @@ class World:
             self.plan,
             learner,
             self._averaged(mixture, few),
-            Memory(self.plan.memory_rows, self.plan.rule.half_life),
+            self.plan.memory(),
             None,
             self.row,
             0,

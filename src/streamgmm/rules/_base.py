@@ -76,6 +76,8 @@ class Rule(ABC):
         them before it learns from them.
     takes_prior : bool
         Whether the rule can heed a conjugate prior.
+    rehearses : bool
+        Whether it is of use to the rule to go on from a better optimum, found on a memory of rows.
     looks_at_rows : bool
         Whether the rule changes a mini-batch's statistics in view of its rows (`kernels.rule.control`).
     """
@@ -87,6 +89,7 @@ class Rule(ABC):
     makes_passes: ClassVar[bool] = False
     takes_prior: ClassVar[bool] = True
     looks_at_rows: ClassVar[bool] = False
+    rehearses: ClassVar[bool] = True
 
     @property
     def covariance_types(self) -> tuple[str, ...]:
@@ -134,6 +137,10 @@ class Rule(ABC):
         (5000.0, None)
         """
         return None
+
+    def is_averaged(self, batch_size: int) -> bool:
+        """Tell whether the average of its mixtures is what it has learned: it settles, but averages nothing."""
+        return not (self.cold_start or self.makes_passes) and self.half_life(batch_size) is None
 
     @abstractmethod
     def _carried(self, memory: Any, fresh: Any, descent: Descent) -> Any:

@@ -30,6 +30,7 @@ class EM(OnlineEM):
     """
 
     name = "em"
+    rehearses = False
 
     def __init__(self) -> None:
         super().__init__(Constant(1.0))
@@ -41,6 +42,10 @@ class EM(OnlineEM):
     def half_life(self, batch_size: int) -> float | None:
         """Return None: each mini-batch counts as all rows that there are."""
         return None
+
+    def is_averaged(self, batch_size: int) -> bool:
+        """Return False: what was learned before the last mini-batch is of no use."""
+        return False
 
     def settings(self) -> dict[str, Any]:
         """Return no arguments."""

@@ -156,6 +156,7 @@ class SEMVR(OnlineEM):
     name = "sem-vr"
     needs = (*OnlineEM.needs, recenter, is_definite)
     makes_passes = True
+    rehearses = False
     looks_at_rows = True
 
     def __init__(self, schedule: Schedule | None = None) -> None:

@@ -105,6 +105,7 @@ class AnnealedSGD(Rule):
     covariance_types = ("diag",)
     row_by_row = True
     cold_start = True
+    rehearses = False
     takes_prior = False
 
     def __init__(

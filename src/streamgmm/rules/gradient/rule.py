@@ -259,6 +259,10 @@ class GradientAscent(Rule):
         """Return that of the learning rate; None with averaging, which forgets nothing."""
         return None if self.averaging is not None else half_life(self.learning_rate, batch_size)
 
+    def is_averaged(self, batch_size: int) -> bool:
+        """Tell whether the rate settles, and the rule averages nothing itself."""
+        return self.averaging is None and super().is_averaged(batch_size)
+
     @property
     def covariance_types(self) -> tuple[str, ...]:
         """The covariance types that the parameterization fits."""
