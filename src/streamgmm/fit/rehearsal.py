@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +25,8 @@ _TOL = 0.1  # of what estimation itself costs: where climbs end
 _LEAST_TOL, _MOST_TOL = 1e-5, 1e-3
 _MAX_ITER = 200
 _SHORT, _HOPE = 20, 20.0  # iterations before a climb is compared, and how far it may still come, in last steps
-_SEARCHED = 4096  # rows on which moves are tried, or so many for each component
+_TRIALS = 5  # moves from one optimum
+_SEARCHED = 2048  # rows on which moves are tried, or so many for each component
 _SEARCHED_EACH = 200
 
 
@@ -77,15 +79,21 @@ def rehearse(
     rows, n_components = problem.rows, problem.n_components
     sample = problem.sample
     judge = Judge(sample)
-    climbs = [problem.climb(mixture) for mixture in rivals]
-    n_parameters = climbs[0].mixture.n_parameters
+    current, *others = (problem.climb(mixture) for mixture in rivals)
+    n_parameters = current.mixture.n_parameters
     tol = float(np.clip(_TOL * 0.5 * n_parameters / len(sample.X), _LEAST_TOL, _MOST_TOL))
-    climbs += [problem.climb(problem.start(n_components, random_state)) for _ in range(n_starts)]
-    current = climbs[0]
-    current.finish(tol, _MAX_ITER)
+
+    def started() -> None:
+        others.extend(problem.climb(problem.start(n_components, random_state)) for _ in range(n_starts))
+        for climb in others:
+            climb.run(_SHORT)
+
+    with ThreadPoolExecutor(2) as pool:  # at the same time if there are threads for it
+        starting = pool.submit(started) if problem.n_threads != 1 else None
+        current.finish(tol, _MAX_ITER)
+        starting.result() if starting else started()
     best, value = current, judge.value(current)
-    for climb in climbs[1:]:
-        climb.run(_SHORT)
+    for climb in others:
         if judge.value(climb) + _HOPE * abs(climb.bounds[-1] - climb.bounds[-2]) < value:
             continue
         climb.finish(tol, _MAX_ITER)
@@ -109,12 +117,12 @@ def _searched(
     sample, n_components = problem.sample, problem.n_components
     some = max(_SEARCHED, _SEARCHED_EACH * n_components)
     if len(sample.X) <= some:
-        moved = improve(climb, sample, problem.options, random_state)
+        moved = improve(climb, sample, problem.options, random_state, n_trials=_TRIALS)
         return None if moved is climb else moved
     part: Sample = sample.take(np.sort(random_state.permutation(len(sample.X))[:some]))
     start = Climb(climb.mixture, part.X, part.weights, problem.options(n_components))
     start.finish(tol, _MAX_ITER)
-    moved = improve(start, part, problem.options, random_state)
+    moved = improve(start, part, problem.options, random_state, n_trials=_TRIALS)
     if moved is start:
         return None
     whole = problem.climb(moved.mixture)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
@@ -26,7 +27,12 @@ _SLOW, _SLOWEST = 20, 200  # times the last change, that a move is trusted to ga
 
 
 def improve(
-    climb: Climb, sample: Sample, options_of: OptionsOf, random_state: np.random.RandomState
+    climb: Climb,
+    sample: Sample,
+    options_of: OptionsOf,
+    random_state: np.random.RandomState,
+    *,
+    n_trials: int | None = None,
 ) -> Climb:
     """Return a climb to an optimum from which no move leads higher.
 
@@ -42,6 +48,8 @@ def improve(
     options_of : callable
         Regularization and prior of so many components.
     random_state : RandomState
+    n_trials : int, optional
+        Moves that are tried from one optimum, by default 5 and one more for each component.
 
     Returns
     -------
@@ -78,8 +86,9 @@ def improve(
     n_components = len(climb.nk)
     if n_components < 2:
         return climb
+    n_trials = _TRIALS + n_components if n_trials is None else n_trials
     for _ in range(_MOST):
-        found = _moved(climb, best, judge, options_of, random_state)
+        found = _moved(climb, best, judge, options_of, random_state, n_trials)
         if found is None:
             break
         climb, best = found, judge.value(found)
@@ -87,12 +96,17 @@ def improve(
 
 
 def _moved(
-    climb: Climb, best: float, judge: Judge, options_of: OptionsOf, random_state: np.random.RandomState
+    climb: Climb,
+    best: float,
+    judge: Judge,
+    options_of: OptionsOf,
+    random_state: np.random.RandomState,
+    n_trials: int,
 ) -> Climb | None:
     """Return the first climb by a move that is worth more, None if there is none."""
     mixture, sample = climb.mixture, judge.sample
     options = options_of(mixture.n_components)
-    for moved in _moves(mixture, sample, options_of, random_state):
+    for moved in islice(_moves(mixture, sample, options_of, random_state), n_trials):
         trial = Climb(moved, sample.X, sample.weights, options)
         if all(_may_reach(trial, best, judge) for _ in range(2)):
             trial.finish(_TOL, _PATIENCE)
@@ -118,7 +132,7 @@ def _moves(
         if split.component not in (merge.first, merge.second)
     ]
     moves.sort(key=lambda move: -move[0])
-    for _, split, merge in moves[: _TRIALS + mixture.n_components]:
+    for _, split, merge in moves:
         yield mixture.split(split.component, split.pair).merge(merge.first, merge.second)
 
 

@@ -32,7 +32,7 @@ __all__ = ["ON_DRIFT", "Event", "Plan", "World"]
 
 ON_DRIFT = ("rehearse", "report", "forget")
 _STRETCH = 2048  # rows, rounded up to whole mini-batches
-_GROWTH = 3  # a world is rehearsed when it has grown so many times
+_GROWTH = 4  # a world is rehearsed when it has grown so many times
 _GROWTH_ORDERED = 1.5
 _OLDEST = 8.0  # half-lives: older rows count for nothing
 _MOST_APART = 20  # times the memory, with a half-life, after which it is rehearsed anyway
@@ -40,7 +40,7 @@ _FEW = 10  # times (n_features + 1) rows for each component: with fewer the weak
 _TESTED, _OF = 64, 256  # rows tested for change
 _KNOWN, _KNOWN_WITH_SPARE = 2, 10  # times the memory: from then on what is new is a change, not an order
 _LASTED = 9  # times as many rows as before: from then on what came before is over
-_STARTS = 2
+_STARTS = 1
 
 
 class Event(NamedTuple):
