@@ -165,7 +165,7 @@ def test_pictures_hold_the_mixture_and_plotly_knows_what_they_say(points, tmp_pa
 
 def test_the_learning_curve_is_the_history(points, X, tmp_path):
     fit(points, "-k", 2, "--report", tmp_path / "r.html")
-    expected = OnlineGaussianMixture(2, random_state=0).partial_fit(X)
+    expected = OnlineGaussianMixture(2, random_state=0).fit(X)
     dots, line = figures((tmp_path / "r.html").read_text())["curve"]["data"]
     assert dots["x"] == expected.history_rows_.tolist()
     np.testing.assert_allclose(dots["y"], expected.history_, atol=1e-3)

@@ -72,7 +72,7 @@ def learn(
         warnings_as_lines(source.names, **in_units) as told,
         progress(source, n_passes=passes) as watched,
     ):
-        order = _order(estimator, source)
+        order = estimator._order() if source.rereadable else None
         for index in range(passes):
             for rows in _read(source, watched, order):
                 if standardize and units is None:
@@ -100,16 +100,6 @@ def learn(
         watch,
     )
     return learned if units is None else _in_units(learned, units)
-
-
-def _order(estimator: OnlineGaussianMixture, source: Source) -> np.random.RandomState | None:
-    """Return what the order of the rows is drawn from, None if they are to be learned in theirs."""
-    from sklearn.utils import check_random_state
-
-    from streamgmm import rules
-
-    half_life = rules.get(estimator.rule).half_life(estimator.batch_size)
-    return check_random_state(estimator.random_state) if source.rereadable and half_life is None else None
 
 
 def _read(

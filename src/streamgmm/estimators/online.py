@@ -194,7 +194,7 @@ class OnlineGaussianMixture(ReadingMixin):
         with self._all_or_nothing():
             self.__dict__.pop("_progress", None)
             rows = rows_of(X, sample_weight, estimator=self, reset=True, learns=True, keeps_zeros=True)
-            order = check_random_state(self.random_state)
+            order = self._order()
             for epoch in range(self.max_epochs):
                 self._learn(rows, order)
                 progress = self._progress
@@ -211,7 +211,7 @@ class OnlineGaussianMixture(ReadingMixin):
         rule = rules.get(self.rule)
         progress: Progress | None = getattr(self, "_progress", None)
         batch_size = self._batch_size(rule)
-        if order is None or rule.makes_passes or rule.half_life(batch_size) is not None:
+        if order is None:
             parts = rows.parts(sys.maxsize if rule.makes_passes else batch_size)
         else:
             parts = rows.shuffled(order, batch_size)
@@ -220,6 +220,12 @@ class OnlineGaussianMixture(ReadingMixin):
             progress = progress.learn(X, weights, self.n_threads)
         assert progress is not None  # there is at least one row
         self._progress = progress
+
+    def _order(self) -> np.random.RandomState | None:
+        """Return what `fit` draws the order of rows from; None where the rule takes them in theirs."""
+        rule = rules.get(self.rule)
+        is_time = rule.half_life(self._batch_size(rule)) is not None
+        return None if rule.makes_passes or is_time else check_random_state(self.random_state)
 
     def _require_start(self, progress: Progress, stage: WarmUp) -> None:
         """Warn of a start that is all there is, or raise ValueError if it is none."""

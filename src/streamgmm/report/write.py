@@ -10,8 +10,10 @@ from typing import Any
 
 from sklearn.base import clone
 
+from streamgmm._compat.sklearn import num_samples, safe_indexing
 from streamgmm.diagnostics.finding import told
 from streamgmm.estimators import OnlineGaussianMixture
+from streamgmm.fit.shuffle import Orders
 from streamgmm.persistence import require_replaceable, write_whole
 from streamgmm.plots._inputs import names_of
 
@@ -151,9 +153,13 @@ def write_report(
 
 
 def _learn(model: OnlineGaussianMixture, X: Any) -> Watch:
-    watch = Watch().learn(model, X, X)
-    for _ in range(1, model.max_epochs):
-        if len(model.history_) == 0:
+    """Let the model learn rows in the order in which its `fit` does."""
+    watch, order = Watch(), model._order()
+    for epoch in range(model.max_epochs):
+        if epoch and len(model.history_) == 0:
             break  # all rows are held, and another pass would hold them twice
-        watch = watch.learn(model, X)
+        mixed = X
+        if order is not None:
+            mixed = safe_indexing(X, Orders.draw(order).rows.permutation(num_samples(X)))
+        watch = watch.learn(model, mixed, None if epoch else X)
     return watch
