@@ -22,7 +22,6 @@ from streamgmm.statistics import Array, Statistics
 from .average import Average
 from .change import ChangeTest
 from .memory import NO_WEIGHTS, Memory
-from .moves import merges
 from .problem import Problem
 from .rehearsal import Rehearsed, rehearse
 from .rows import ArrayRows
@@ -38,7 +37,7 @@ _OLDEST = 8.0  # half-lives: older rows count for nothing
 _MOST_APART = 20  # times the memory, with a half-life, after which it is rehearsed anyway
 _FEW = 10  # times (n_features + 1) rows for each component: with fewer the weak prior holds
 _TESTED, _OF = 64, 256  # rows tested for change
-_KNOWN, _KNOWN_WITH_SPARE = 2, 10  # times the memory: from then on what is new is a change, not an order
+_KNOWN = 10  # times the memory: from then on what is new is a change, not an order
 _LASTED = 9  # times as many rows as before: from then on what came before is over
 _STARTS = 1
 
@@ -340,23 +339,7 @@ class World:
     @property
     def _is_known(self) -> bool:
         """Whether this world was seen for so long that what is new must be a change of it."""
-        memory_rows = self.plan.memory_rows
-        if self.n_rows < _KNOWN * memory_rows:
-            return False
-        return self.n_rows >= _KNOWN_WITH_SPARE * memory_rows or not self._has_spare
-
-    @cached_property
-    def _has_spare(self) -> bool:
-        """Whether the rows so far need fewer components, by BIC: then others may be still to come."""
-        problem, mixture = self._fit_problem, self._settled if self.average is not None else self.learner.current
-        if mixture.n_components == 1:
-            return False
-        fewer = mixture.n_components - 1
-        merge = merges(mixture, problem.sample, problem.options(fewer))[0]
-        n_saved = mixture.n_parameters - mixture.merge(merge.first, merge.second).n_parameters
-        rows = len(problem.sample.X)
-        total = problem.sample.row_weights.sum()
-        return bool(merge.loss * rows / total < 0.5 * n_saved * np.log(rows))
+        return self.plan.half_life is not None or self.n_rows >= _KNOWN * self.plan.memory_rows
 
     def _anew(self) -> World:
         """Return the world that begins now; until there are enough rows, the rule adapts what was learned."""
