@@ -175,7 +175,7 @@ class Memory:
     @property
     def is_whole(self) -> bool:
         """Whether no row has been left out."""
-        return self.half_life is None and self.n_seen <= max(self.bound, self.n_whole)
+        return self.n_seen <= max(self.bound, self.n_whole)
 
     def to_record(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return settings, which JSON can hold, and named arrays."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from .volume import Judge
 __all__ = ["Rehearsed", "rehearse"]
 
 _SURE = 3.0  # standard errors that a gain must have
+_OPTIMISM = 2.0  # nats for each parameter: more than one since no mixture is the truth
 _TOL = 0.1  # of what estimation itself costs: where climbs end
 _LEAST_TOL, _MOST_TOL = 1e-5, 1e-3
 _MAX_ITER = 200
@@ -41,6 +42,8 @@ class Rehearsed(NamedTuple):
         By how much it is better than that, in nats a row.
     error : float
         The standard error of the gain.
+    lag, lag_error : float
+        The same against the current one as it was before.
     statistics : Statistics
         Of the rows, under the mixture.
     options : Options
@@ -50,6 +53,8 @@ class Rehearsed(NamedTuple):
     mixture: Mixture
     gain: float
     error: float
+    lag: float
+    lag_error: float
     statistics: Statistics
     options: Options
 
@@ -57,16 +62,20 @@ class Rehearsed(NamedTuple):
         """Tell whether it is better by more than noise, and than what is given up.
 
         An optimum that was found on R rows is known less well than one that was learned from more: it costs
-        half a nat for each parameter over R, instead of over that number.
+        half a nat for each parameter over R, instead of over that number. Or the current one has not followed
+        the rows: then it is behind by more than the nat for each parameter that a fit to R rows seems better
+        on these than it is.
         """
         mixture, rows = self.mixture, self.statistics.weight
         given_up = 0.5 * mixture.n_parameters * max(1.0 / rows - 1.0 / max(n_effective, 1.0), 0.0)
-        return self.gain > max(_SURE * self.error, given_up)
+        seems = _OPTIMISM * mixture.n_parameters / rows
+        is_higher = self.gain > max(_SURE * self.error, given_up)
+        return is_higher or self.lag > seems + _SURE * self.lag_error
 
 
 def rehearse(
     problem: Problem,
-    rivals: Iterable[Mixture],
+    rivals: Sequence[Mixture],
     *,
     n_starts: int,
     random_state: np.random.RandomState,
@@ -79,8 +88,9 @@ def rehearse(
     rows, n_components = problem.rows, problem.n_components
     sample = problem.sample
     judge = Judge(sample)
+    before, *_ = rivals
     current, *others = (problem.climb(mixture) for mixture in rivals)
-    n_parameters = current.mixture.n_parameters
+    n_parameters = before.n_parameters
     tol = float(np.clip(_TOL * 0.5 * n_parameters / len(sample.X), _LEAST_TOL, _MOST_TOL))
 
     def started() -> None:
@@ -104,10 +114,8 @@ def rehearse(
         best = moved
     mixture = best.mixture
     statistics = rows.e_step(mixture, n_threads=problem.n_threads)
-    gain, error = 0.0, 0.0
-    if best is not current:
-        gain, error = _difference(mixture, current.mixture, sample, problem.n_threads)
-    return Rehearsed(mixture, gain, error, statistics, problem.options(n_components))
+    compared = [_difference(mixture, other, sample, problem.n_threads) for other in (current.mixture, before)]
+    return Rehearsed(mixture, *compared[0], *compared[1], statistics, problem.options(n_components))
 
 
 def _searched(

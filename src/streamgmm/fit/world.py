@@ -282,8 +282,8 @@ class World:
         takes = self._is_whole or self.ordered or found.is_better(n_effective)
         if takes:
             world = self._with(found)
-            if found.gain > 0:
-                world = world.told("grown", found.gain)
+            if max(found.gain, found.lag) > 0:
+                world = world.told("grown", found.lag)
         return replace(world, due=self._next_due()).frozen()
 
     def _next_due(self) -> int:
