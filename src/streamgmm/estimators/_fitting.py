@@ -14,6 +14,7 @@ from streamgmm.fit.batch import BatchResult
 from streamgmm.fit.path import path
 from streamgmm.fit.problem import Problem
 from streamgmm.fit.rows import WHOLE, Rows
+from streamgmm.fit.size import Fitted, best_size
 from streamgmm.fit.solvers import DRAWS, solver_of
 from streamgmm.fit.start import BEST, Given, start_mixture
 from streamgmm.mixture import Mixture
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from .batch import GaussianMixture
 
 AUTO = "auto"
-_SIZES = 10  # numbers of components that are tried at first
-_NEARLY = 0.7  # of those tried: if so many are best, more are tried
 _SINGULAR = (
     "Fitting the mixture model failed because some components have ill-defined empirical covariance (for "
     "instance caused by singleton or collapsed samples). Try to decrease the number of components, increase "
@@ -110,19 +109,14 @@ def _of_any_size(model: GaussianMixture, rows: Rows) -> BatchResult:
             "`means_init` and `precisions_init` out"
         )
     params["init_params"] = BEST
-    best: BatchResult | None = None
-    smallest, least, most = np.inf, 1, min(_SIZES, rows.n_samples)
-    while True:
-        models = {K: type(model)(**{**params, "n_components": K}) for K in range(least, most + 1)}
+
+    def fits(sizes: range) -> Iterator[Fitted]:
+        models = {K: type(model)(**{**params, "n_components": K}) for K in sizes}
         for result in fitted_along(models, rows).values():
             sums = rows.e_step(result.mixture, n_threads=model.n_threads)
-            bic = -2 * sums.log_likelihood + result.mixture.n_parameters * np.log(sums.weight)
-            if bic < smallest:
-                best, smallest = result, bic
-        assert best is not None
-        if best.mixture.n_components < _NEARLY * most or most == rows.n_samples:
-            return best
-        least, most = most + 1, min(2 * most, rows.n_samples)
+            yield Fitted(result, sums.log_likelihood, sums.weight)
+
+    return best_size(fits, rows.n_samples)
 
 
 def _results(model: GaussianMixture, rows: Rows) -> Iterator[BatchResult]:

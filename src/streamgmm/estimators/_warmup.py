@@ -15,8 +15,10 @@ from streamgmm.diagnostics.discrete import constant_columns, duplicate_rows
 from streamgmm.fit.batch import BatchResult, fit_em
 from streamgmm.fit.problem import Problem
 from streamgmm.fit.rows import ArrayRows
+from streamgmm.fit.size import size_on_sample
 from streamgmm.fit.start import BEST, Given, feature_moments, initialize, initialize_cold
 from streamgmm.kernels.records import Options
+from streamgmm.mixture import Mixture
 from streamgmm.priors import ConjugatePrior
 from streamgmm.statistics import Array, Statistics
 from streamgmm.sweep import CHUNK
@@ -29,9 +31,13 @@ _PATIENCE = 4  # or so many times as many rows as it would take without it
 
 @dataclass(frozen=True)
 class Settings:
-    """What of an estimator's parameters the start depends on."""
+    """What of an estimator's parameters the start depends on.
+
+    With ``n_most`` the number of components is found, up to this; ``n_components`` is the least.
+    """
 
     n_components: int
+    n_most: int | None
     covariance_type: str
     init_params: str
     given: Given
@@ -166,9 +172,9 @@ class WarmUp:
     @cached_property
     def options(self) -> Options:
         """Regularization and prior for the rules that follow."""
-        return self._options(self.settings.prior)
+        return self._options(self.settings.prior, self.result.mixture.n_components)
 
-    def _options(self, choice: str | ConjugatePrior | None) -> Options:
+    def _options(self, choice: str | ConjugatePrior | None, n_components: int) -> Options:
         w = self.fit_weights
         X, w = (self.X[w > 0], w[w > 0]) if len(w) else (self.X, w)
         mean, scatter, deviations = feature_moments(X, w)
@@ -177,10 +183,10 @@ class WarmUp:
         floor = 1e-6 * variances if settings.reg_covar is None else np.full(len(mean), settings.reg_covar)
         # too few rows for a covariance matrix of full rank: only their variances are known
         width = scatter if len(X) > len(mean) else np.diag(variances)
-        weak = priors.weak_prior(mean, width, settings.n_components)
+        weak = priors.weak_prior(mean, width, n_components)
         prior = weak if isinstance(choice, str) else choice
         kind = covariance.get(settings.covariance_type)
-        return priors.options(kind, settings.n_components, len(mean), floor, prior)
+        return priors.options(kind, n_components, len(mean), floor, prior)
 
     @cached_property
     def result(self) -> BatchResult:
@@ -205,15 +211,28 @@ class WarmUp:
             weights = self.fit_weights if len(self.fit_weights) else None
             return BatchResult(start, False, 0, [float(np.average(log_prob, weights=weights))])
         if settings.init_params == BEST:
-            problem = Problem(
-                ArrayRows(self.X, self.fit_weights), *shape, reg_covar=settings.reg_covar, prior=self._fit_prior
-            )
-            start = settings.given.replace_in(problem.start(settings.n_components, how["random_state"]))
+            start = self._best(how["random_state"])
         else:
             start = initialize(self.X, self.fit_weights, *shape, init_params=settings.init_params, **how)
-        options = self._options(self._fit_prior)
+        options = self._options(self._fit_prior, start.n_components)
         rows, n_threads = ArrayRows(self.X, self.fit_weights), settings.n_threads
         return fit_em(start, rows, options=options, tol=_TOL, max_iter=_MAX_ITER, n_threads=n_threads)
+
+    def _best(self, random_state: np.random.RandomState) -> Mixture:
+        """Return the best of several starts, or of several numbers of components."""
+        settings = self.settings
+        most = settings.n_most or settings.n_components
+        problem = Problem(
+            ArrayRows(self.X, self.fit_weights),
+            most,
+            settings.covariance_type,
+            reg_covar=settings.reg_covar,
+            prior=self._fit_prior,
+            n_threads=settings.n_threads,
+        )
+        if settings.n_most is not None:
+            return size_on_sample(problem, min(most, self.n_distinct), settings.seed).mixture
+        return settings.given.replace_in(problem.start(most, random_state))
 
     @property
     def _fit_prior(self) -> str | ConjugatePrior | None:
@@ -221,7 +240,7 @@ class WarmUp:
         settings = self.settings
         is_capped = self.fit_weights is not self.weights
         n_rows = len(self.X) if is_capped else self.n_rows
-        few = n_rows < 10 * (self.X.shape[1] + 1) * settings.n_components
+        few = n_rows < 10 * (self.X.shape[1] + 1) * settings.n_components or settings.n_most is not None
         return "weak" if few and settings.prior is None else settings.prior
 
     @property

@@ -14,6 +14,7 @@ from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 from streamgmm.sweep import as_weights
 
+from ._fitting import AUTO
 from ._warmup import WarmUp
 from .online import OnlineGaussianMixture
 
@@ -104,7 +105,7 @@ def _room(estimator: OnlineGaussianMixture) -> int:
     """Return how many rows are learned before the next snapshot: from the start on, whole mini-batches."""
     progress = getattr(estimator, "_progress", None)
     if progress is None:
-        return max(_FIRST, 2 * estimator.n_components)
+        return max(_FIRST, 2 * (1 if estimator.n_components == AUTO else int(estimator.n_components)))
     more = max(1, int(np.ceil((_GROWTH - 1) * progress.n_rows)))
     if isinstance(progress.stage, WarmUp):
         return min(more, progress.stage.room)

@@ -17,7 +17,8 @@ from streamgmm import algebra, covariance, rules
 from streamgmm._compat.sklearn import Interval, StrOptions, fit_context, validate_params
 from streamgmm.fit.batch import BatchResult
 from streamgmm.fit.rows import Rows, rows_of
-from streamgmm.fit.start import BEST, METHODS
+from streamgmm.fit.size import FEW
+from streamgmm.fit.start import BEST, METHODS, Given
 from streamgmm.fit.stream import Learner
 from streamgmm.fit.world import ON_DRIFT, Plan, World
 from streamgmm.mixture import Mixture
@@ -25,6 +26,7 @@ from streamgmm.priors import ConjugatePrior, options, weak_prior
 from streamgmm.rules import Rule
 from streamgmm.statistics import Array
 
+from ._fitting import AUTO
 from ._history import History
 from ._progress import Progress
 from ._reading import CONSTRAINTS, Labels, ReadingMixin, require_same
@@ -45,6 +47,7 @@ _FIXED = (  # parameters that what has been learned depends on
     "precisions_init",
     "reg_covar",
     "prior",
+    "max_components",
     "memory_rows",
     "on_drift",
 )
@@ -131,7 +134,7 @@ class OnlineGaussianMixture(ReadingMixin):
     array([ True])
     """
 
-    n_components: int = 1
+    n_components: int | str = 1
     _: KW_ONLY
     covariance_type: str = "full"
     rule: str | Rule = "online-em"
@@ -147,11 +150,14 @@ class OnlineGaussianMixture(ReadingMixin):
     random_state: Any = None
     n_threads: int | None = None
     verbose: int = 0
+    max_components: int = 20
     memory_rows: int | None = None
     on_drift: str = "rehearse"
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **CONSTRAINTS,
+        "n_components": [*CONSTRAINTS["n_components"], StrOptions({AUTO})],
+        "max_components": [Interval(Integral, 1, None, closed="left")],
         "rule": [StrOptions(set(rules.names())), Rule],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
@@ -369,6 +375,20 @@ class OnlineGaussianMixture(ReadingMixin):
     def _batch_size(self, rule: Rule) -> int:
         return 1 if rule.row_by_row else self.batch_size
 
+    def _require_auto(self, rule: Rule) -> None:
+        """Raise ValueError if the number of components cannot be found."""
+        starts = ("weights_init", "means_init", "precisions_init")
+        if self.init_params != BEST or any(getattr(self, name) is not None for name in starts):
+            raise ValueError(
+                "`n_components='auto'` must find starts of its own: leave `init_params`, `weights_init`, "
+                "`means_init` and `precisions_init` out"
+            )
+        if not rule.rehearses or self.memory_rows == 0:
+            raise ValueError(
+                "`n_components='auto'` needs a memory of rows to compare numbers on: give a rule for streams "
+                f"and a positive `memory_rows`, got rule {rule.name!r} and memory_rows={self.memory_rows}"
+            )
+
     def _begin(self, n_features: int) -> Progress:
         rule = rules.get(self.rule)
         rule.require_fit(covariance.get(self.covariance_type))
@@ -377,18 +397,25 @@ class OnlineGaussianMixture(ReadingMixin):
             raise ValueError(f"rule {rule.name!r} takes no `memory_rows`: leave it None, got {self.memory_rows}")
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         batch_size = self._batch_size(rule)
+        is_auto = self.n_components == AUTO
+        if is_auto:
+            self._require_auto(rule)
+        least = 1 if is_auto else int(self.n_components)
+        usual = min(FEW, self.max_components) if is_auto else least
         kind = covariance.get(self.covariance_type)
-        n_parameters = self.n_components * (1 + n_features) + kind.n_parameters(self.n_components, n_features)
+        n_parameters = usual * (1 + n_features) + kind.n_parameters(usual, n_features)
         size = self.init_size
         if size is None and rule.cold_start:
             size = _SCALE_ROWS
         elif size is None:
-            size = max(_LEAST_SIZE, _FOR_EACH * self.n_components, _FOR_EACH_PARAMETER * n_parameters)
-        size = batch_size * -(-max(size, self.n_components) // batch_size)
-        names = ("n_components", "covariance_type", "init_params", "reg_covar", "prior", "n_threads")
+            size = max(_LEAST_SIZE, _FOR_EACH * usual, _FOR_EACH_PARAMETER * n_parameters)
+        size = batch_size * -(-max(size, least) // batch_size)
+        names = ("covariance_type", "init_params", "reg_covar", "prior", "n_threads")
         settings = Settings(
             **{name: getattr(self, name) for name in names},
-            given=self._given(n_features),
+            n_components=least,
+            n_most=self.max_components if is_auto else None,
+            given=Given() if is_auto else self._given(n_features),
             seed=seed,
             cold_start=rule.cold_start,
             size=size,
@@ -398,7 +425,8 @@ class OnlineGaussianMixture(ReadingMixin):
         if memory_rows is None:
             memory_rows = max(_MEMORY_ROWS, _MEMORY_ROWS_EACH * n_parameters) if rule.rehearses else 0
         plan = Plan(
-            self.n_components,
+            None if is_auto else least,
+            self.max_components,
             self.covariance_type,
             rule,
             batch_size,

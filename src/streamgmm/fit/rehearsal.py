@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streamgmm.kernels.records import Options
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
 
@@ -46,8 +45,6 @@ class Rehearsed(NamedTuple):
         The same against the current one as it was before.
     statistics : Statistics
         Of the rows, under the mixture.
-    options : Options
-        Regularization and prior.
     """
 
     mixture: Mixture
@@ -56,7 +53,6 @@ class Rehearsed(NamedTuple):
     lag: float
     lag_error: float
     statistics: Statistics
-    options: Options
 
     def is_better(self, n_effective: float) -> bool:
         """Tell whether it is better by more than noise, and than what is given up.
@@ -84,10 +80,16 @@ def rehearse(
 
     The current mixture, which is the first of ``rivals``, goes on by EM, and so do the others and the best of
     several starts, as long as they may come higher. The best is searched for moves that lead higher still.
+    Those with other numbers of components are compared by BIC.
     """
     rows, n_components = problem.rows, problem.n_components
     sample = problem.sample
+    total = float(sample.row_weights.sum())
     judge = Judge(sample)
+
+    def value_of(climb: Climb) -> float:
+        return judge.value(climb) - _penalty(climb.mixture, total)
+
     before, *_ = rivals
     current, *others = (problem.climb(mixture) for mixture in rivals)
     n_parameters = before.n_parameters
@@ -102,27 +104,27 @@ def rehearse(
         starting = pool.submit(started) if problem.n_threads != 1 else None
         current.finish(tol, _MAX_ITER)
         starting.result() if starting else started()
-    best, value = current, judge.value(current)
+    best, value = current, value_of(current)
     for climb in others:
-        if judge.value(climb) + _HOPE * abs(climb.bounds[-1] - climb.bounds[-2]) < value:
+        if value_of(climb) + _HOPE * abs(climb.bounds[-1] - climb.bounds[-2]) < value:
             continue
         climb.finish(tol, _MAX_ITER)
-        if (reached := judge.value(climb)) > value:
+        if (reached := value_of(climb)) > value:
             best, value = climb, reached
     moved = _searched(problem, best, tol, random_state)
-    if moved is not None and judge.value(moved) > value:
+    if moved is not None and value_of(moved) > value:
         best = moved
     mixture = best.mixture
     statistics = rows.e_step(mixture, n_threads=problem.n_threads)
     compared = [_difference(mixture, other, sample, problem.n_threads) for other in (current.mixture, before)]
-    return Rehearsed(mixture, *compared[0], *compared[1], statistics, problem.options(n_components))
+    return Rehearsed(mixture, *compared[0], *compared[1], statistics)
 
 
 def _searched(
     problem: Problem, climb: Climb, tol: float, random_state: np.random.RandomState
 ) -> Climb | None:
     """Return a climb on all rows from where moves led on some of them, None if they led nowhere."""
-    sample, n_components = problem.sample, problem.n_components
+    sample, n_components = problem.sample, climb.mixture.n_components
     some = max(_SEARCHED, _SEARCHED_EACH * n_components)
     if len(sample.X) <= some:
         moved = improve(climb, sample, problem.options, random_state, n_trials=_TRIALS)
@@ -138,9 +140,16 @@ def _searched(
     return whole
 
 
+def _penalty(mixture: Mixture, total: float) -> float:
+    """Return what the parameters of a mixture cost by BIC, in nats a row."""
+    return float(0.5 * mixture.n_parameters * np.log(max(total, 1.0)) / max(total, 1.0))
+
+
 def _difference(one: Mixture, other: Mixture, sample: Sample, n_threads: int | None) -> tuple[float, float]:
-    """Return the mean difference of the log densities of a row, and its standard error."""
-    w: Array = sample.row_weights / sample.row_weights.sum()
+    """Return the mean difference of the log densities of a row, by BIC, and its standard error."""
+    total = float(sample.row_weights.sum())
+    w: Array = sample.row_weights / total
     difference = one.log_prob(sample.X, n_threads=n_threads) - other.log_prob(sample.X, n_threads=n_threads)
     mean = float(w @ difference)
-    return mean, float(np.sqrt(np.square(w) @ np.square(difference - mean)))
+    gain = mean - _penalty(one, total) + _penalty(other, total)
+    return gain, float(np.sqrt(np.square(w) @ np.square(difference - mean)))

@@ -25,6 +25,7 @@ from .memory import NO_WEIGHTS, Memory
 from .problem import Problem
 from .rehearsal import Rehearsed, rehearse
 from .rows import ArrayRows
+from .size import size_on_sample
 from .stream import Info, Learner
 
 __all__ = ["ON_DRIFT", "Event", "Plan", "World"]
@@ -76,9 +77,13 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """What does not change on the way."""
+    """What does not change on the way.
 
-    n_components: int
+    Without ``n_components`` as many components are learned as have the lowest BIC, at most ``n_most``.
+    """
+
+    n_components: int | None
+    n_most: int
     covariance_type: str
     rule: Rule
     batch_size: int
@@ -248,31 +253,33 @@ class World:
 
     # What the memory is for
 
-    def _problem(self, prior: str | ConjugatePrior | None) -> Problem:
+    def _problem(self, n_components: int, prior: str | ConjugatePrior | None) -> Problem:
         plan, sampled = self.plan, self.memory.sampled
         return Problem(
             ArrayRows(sampled.rows, sampled.weights),
-            self.learner.n_components,
+            n_components,
             plan.covariance_type,
             reg_covar=plan.reg_covar,
             prior=prior,
             n_threads=plan.n_threads,
         )
 
-    @cached_property
-    def _fit_problem(self) -> Problem:
-        """The fit to the memory; of few rows with a prior, as the start is."""
-        n_features = self.learner.current.n_features
-        few = len(self.memory.rows) < _FEW * (n_features + 1) * self.learner.n_components
-        prior = self.plan.prior
-        return self._problem("weak" if few and prior is None else prior)
-
     def _rehearsed(self) -> Rehearsed:
-        """Look for a better mixture on the rows of the memory."""
+        """Look for a better mixture on the rows of the memory; of few rows with a prior, as the start is."""
+        plan, n_components = self.plan, self.learner.n_components
         current = self.learner.current if self.average is None else self._settled
         rivals = [current] if self.earlier is None else [current, self.earlier]
-        random_state = np.random.RandomState([self.plan.seed, self.row % 2**32])
-        return rehearse(self._fit_problem, rivals, n_starts=_STARTS, random_state=random_state)
+        prior = plan.prior
+        if plan.n_components is None:
+            prior = prior or "weak"
+            sized = size_on_sample(self._problem(plan.n_most, prior), plan.n_most, plan.seed).mixture
+            rivals.append(sized)
+            n_components = sized.n_components
+        elif prior is None and len(self.memory.rows) < _FEW * (current.n_features + 1) * n_components:
+            prior = "weak"
+        random_state = np.random.RandomState([plan.seed, self.row % 2**32])
+        how = {"n_starts": _STARTS, "random_state": random_state}
+        return rehearse(self._problem(n_components, prior), rivals, **how)
 
     def _grown(self) -> World:
         """Rehearse, and take what was found if it is better; where no row was left out it is the fit to all."""
@@ -299,7 +306,9 @@ class World:
         learner = self.learner.restart(
             found.mixture,
             n_rows=statistics.weight,
-            options=self._problem(self.plan.prior).options(found.mixture.n_components),
+            options=self._problem(found.mixture.n_components, self.plan.prior).options(
+                found.mixture.n_components
+            ),
             statistics=statistics,
         )
         return replace(self, learner=learner, average=self._averaged(found.mixture, statistics.weight))
