@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._pieces import breathe
 from .kernels import rows as kernels
 from .kernels.records import Batch
 from .statistics import Array, Statistics
@@ -92,6 +93,7 @@ def sum_rows(mixture: Mixture, X: Any, weights: Array, *, n_threads: int | None 
         for part in apply(run, starts, stops):
             total = Batch(*(whole + added for whole, added in zip(total, part, strict=True)))
     s2 = mixture.kind.public_moments(total.s2)
+    breathe(len(X))
     return Statistics(total.weight, total.log_likelihood, total.nk, total.s1, s2, mixture.means)
 
 
@@ -121,6 +123,7 @@ def densities(
 
     with _spread(len(X), n_threads) as (apply, starts, stops):
         list(apply(run, starts, stops))
+    breathe(len(X))
     if not (log_prob > TOO_FAR).all():
         require_finite(X)
     return log_prob, resp

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
+from streamgmm._pieces import Task
 from streamgmm.diagnostics.progress import rise_of
 from streamgmm.fit.batch import BatchResult
 from streamgmm.fit.memory import Memory
@@ -18,6 +19,7 @@ from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
 from ._history import History
+from ._waiting import Waiting
 from ._warmup import WarmUp
 
 
@@ -27,7 +29,7 @@ class Progress:
 
     plan: Plan
     parameters: dict[str, Any]
-    stage: WarmUp | World
+    stage: WarmUp | Waiting | World
     memory: Memory  # of the first rows
     history: History
     n_rows: int
@@ -39,13 +41,15 @@ class Progress:
         """EM's fit of the first rows, or of all rows so far; for a rule that starts cold, their scale."""
         if isinstance(self.stage, WarmUp):
             return self.stage.result
+        if isinstance(self.stage, Waiting) and self.em is None:
+            return self.stage.warm_up.result
         assert self.em is not None  # a learner is made from EM's fit
         return self.em
 
     def learn(self, X: Any, weights: Array, n_threads: int | None) -> Progress:
         """Return the progress after more rows."""
         stage, history, em, memory = self.stage, self.history, self.em, self.memory
-        n_rows = self.n_rows + len(X)
+        n_rows, plan = self.n_rows + len(X), replace(self.plan, n_threads=n_threads)
         if isinstance(stage, WarmUp):
             stage, taken = stage.add(X, weights)
             if self.plan.memory_rows:
@@ -53,19 +57,16 @@ class Progress:
             X, weights = X[taken:], weights[taken:]
             if not stage.is_complete:
                 return replace(self, stage=stage, memory=memory, n_rows=n_rows)
-            em = stage.result
-            learner = Learner.start(
-                self.plan.rule,
-                em.mixture,
-                n_rows=stage.total,
-                batch_size=self.plan.batch_size,
-                options=stage.options,
-                statistics=stage.statistics,
-            )
-            stage = World.start(self.plan, learner, memory, stage.n_rows)
+            begin = partial(_begun, stage, plan, memory)
+            if self.plan.is_spread:
+                stage = Waiting(plan, stage, Task(begin), X[:0], weights[:0])
+            else:
+                em, stage = begin()
         if len(X):
-            stage = replace(stage, plan=replace(self.plan, n_threads=n_threads))
-            stage, info = stage.learn(X, weights)
+            stage, info = replace(stage, plan=plan).learn(X, weights)
+            if isinstance(stage, Waiting):
+                em = stage.em
+                stage = stage.world if stage.is_over and stage.world is not None else stage
             history = history.extend(info.log_likelihood, info.weight, info.n_rows)
             refused = int(info.refused.sum())
             if refused:
@@ -83,19 +84,24 @@ class Progress:
         """The mixture learned so far."""
         if self.given is not None:
             return self.given
-        if isinstance(self.stage, WarmUp):
-            return self.stage.result.mixture
-        return self.stage.mixture
+        return self.start.mixture if self.world is None else self.world.mixture
+
+    @property
+    def world(self) -> World | None:
+        """What has been learned since the start; None as long as there is none."""
+        if isinstance(self.stage, Waiting):
+            return self.stage.world
+        return self.stage if isinstance(self.stage, World) else None
 
     @property
     def events(self) -> tuple[Event, ...]:
         """What was done beside learning."""
-        return () if isinstance(self.stage, WarmUp) else self.stage.events
+        return () if self.world is None else self.world.events
 
     @property
     def n_refused(self) -> int:
         """Mini-batches passed over."""
-        return 0 if isinstance(self.stage, WarmUp) else self.stage.learner.state.n_refused
+        return 0 if self.world is None else self.world.learner.state.n_refused
 
     @property
     def n_iter(self) -> int:
@@ -106,7 +112,8 @@ class Progress:
     def history_rows(self) -> Any:
         """Rows seen when each record of the history was complete."""
         rows = np.cumsum(self.history.n_rows).astype(np.int64)
-        return rows + self.n_rows - (rows[-1] if len(rows) else 0)
+        learned = self.n_rows if self.world is None else self.world.row
+        return rows + learned - (rows[-1] if len(rows) else 0)
 
     @property
     def lower_bound(self) -> float:
@@ -125,3 +132,17 @@ class Progress:
         if self.history.n_batches == 0:
             return self.start.converged
         return rise_of(self.history.per_row) == 0.0
+
+
+def _begun(warm_up: WarmUp, plan: Plan, memory: Memory) -> tuple[BatchResult, World]:
+    """Return the fit of the first rows, and the world that begins with it."""
+    em = warm_up.result
+    learner = Learner.start(
+        plan.rule,
+        em.mixture,
+        n_rows=warm_up.total,
+        batch_size=plan.batch_size,
+        options=warm_up.options,
+        statistics=warm_up.statistics,
+    )
+    return em, World.start(plan, learner, memory, warm_up.n_rows)

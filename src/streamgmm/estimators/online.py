@@ -20,7 +20,7 @@ from streamgmm.fit.rows import Rows, rows_of
 from streamgmm.fit.size import FEW
 from streamgmm.fit.start import BEST, METHODS, Given
 from streamgmm.fit.stream import Learner
-from streamgmm.fit.world import ON_DRIFT, Plan, World
+from streamgmm.fit.world import ON_DRIFT, REHEARSALS, Plan, World
 from streamgmm.mixture import Mixture
 from streamgmm.priors import ConjugatePrior, options, weak_prior
 from streamgmm.rules import Rule
@@ -152,6 +152,7 @@ class OnlineGaussianMixture(ReadingMixin):
     verbose: int = 0
     max_components: int = 20
     memory_rows: int | None = None
+    rehearsal: str = "now"
     on_drift: str = "rehearse"
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -163,6 +164,7 @@ class OnlineGaussianMixture(ReadingMixin):
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "init_params": [StrOptions({BEST, *METHODS})],
         "memory_rows": [Interval(Integral, 0, None, closed="left"), None],
+        "rehearsal": [StrOptions(set(REHEARSALS))],
         "on_drift": [StrOptions(set(ON_DRIFT))],
         "init_size": [Interval(Integral, 1, None, closed="left"), None],
         "reg_covar": [Interval(Real, 0, None, closed="left"), None],
@@ -436,6 +438,7 @@ class OnlineGaussianMixture(ReadingMixin):
             size,
             memory_rows,
             self.on_drift,
+            self.rehearsal == "spread",
         )
         warm_up = WarmUp(settings, np.empty((0, n_features)), np.empty(0))
         parameters = {name: getattr(self, name) for name in _FIXED}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from streamgmm import rules
+from streamgmm._pieces import breathe, is_spread
 from streamgmm.kernels import rows as kernels
-from streamgmm.kernels.records import INFO, Options, copied
+from streamgmm.kernels.records import INFO, Batch, Options, copied
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
@@ -17,6 +18,7 @@ from .penalty import log_prior
 __all__ = ["Climb"]
 
 _EM = rules.EM()
+_PIECE, _CALL = 2048, 1024  # rows between two breaths, and what a call costs beside
 _RUN = 10  # iterations between two looks at what is left to gain
 _WORTH_A_LEAP = 200_000  # numbers that iterations have seen in all components: what a leap costs
 
@@ -67,6 +69,10 @@ class Climb:
 
     def run(self, n_iter: int) -> float:
         """Make so many iterations; return the mean log-likelihood of a row before the last."""
+        if is_spread():
+            for _ in range(n_iter):
+                self._run_in_pieces()
+            return self.bounds[-1]
         info = np.zeros(n_iter, dtype=INFO)
         kernels.stream(
             *(self.X, self.weights, len(self.X), np.ones(n_iter), self.model, self.memory, self.scratch),
@@ -74,6 +80,25 @@ class Climb:
         )
         self.bounds += (info["log_likelihood"] / self.total).tolist()
         return self.bounds[-1]
+
+    def _run_in_pieces(self) -> None:
+        """Make one iteration with a breath between some rows and the next: the same but for rounding."""
+        batch = Batch(0.0, 0.0, *(np.zeros_like(array) for array in self.moments[2:]))
+        weight = log_likelihood = 0.0
+        for begin in range(0, len(self.X), _PIECE):
+            rows = slice(begin, begin + _PIECE)
+            part = self.weights[rows] if len(self.weights) else self.weights
+            sums = kernels.statistics(self.X[rows], part, self.model, batch)
+            weight, log_likelihood = weight + sums[0], log_likelihood + sums[1]
+            breathe(len(self.X[rows]) + _CALL)
+        batch = batch._replace(weight=weight, log_likelihood=log_likelihood)
+        kernels.learn_batch(
+            *(self.X[:0], self.weights[:0], batch, 1.0, self.model, self.memory, self.scratch),
+            *(None, self.options),
+        )
+        for kept, new in zip(self.moments[2:], batch[2:], strict=True):
+            kept[:] = new
+        self.bounds.append(log_likelihood / self.total)
 
     def finish(self, tol: float, max_iter: int) -> bool:
         """Iterate until less than ``tol`` nats a row are left to gain; tell whether it came so far.

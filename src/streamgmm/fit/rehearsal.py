@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from streamgmm._pieces import is_spread
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
 
@@ -101,7 +102,7 @@ def rehearse(
             climb.run(_SHORT)
 
     with ThreadPoolExecutor(2) as pool:  # at the same time if there are threads for it
-        starting = pool.submit(started) if problem.n_threads != 1 else None
+        starting = pool.submit(started) if problem.n_threads != 1 and not is_spread() else None
         current.finish(tol, _MAX_ITER)
         starting.result() if starting else started()
     best, value = current, value_of(current)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from streamgmm._pieces import Task
 from streamgmm.mixture import Mixture
 from streamgmm.priors import ConjugatePrior
 from streamgmm.rules import Rule
@@ -31,6 +32,10 @@ from .stream import Info, Learner
 __all__ = ["ON_DRIFT", "Event", "Plan", "World"]
 
 ON_DRIFT = ("rehearse", "report", "forget")
+REHEARSALS = ("now", "spread")
+STRIDE = 256  # rows, rounded up to whole mini-batches, between two pieces of work that is spread
+GRANTED = 8192  # rows that a piece of work may see
+_EDGES = 4096  # rows of the memory that the test takes its scale from
 _STRETCH = 2048  # rows, rounded up to whole mini-batches
 _GROWTH = 4  # a world is rehearsed when it has grown so many times
 _GROWTH_ORDERED = 1.5
@@ -93,6 +98,7 @@ class Plan:
     init_size: int
     memory_rows: int
     on_drift: str
+    is_spread: bool = False
     n_threads: int | None = None
 
     @property
@@ -113,9 +119,14 @@ class Plan:
         return Memory(bound, half_life)
 
     @property
+    def stride(self) -> int:
+        """Rows between two pieces of work that is spread."""
+        return self.batch_size * -(-STRIDE // self.batch_size)
+
+    @property
     def stretch(self) -> int:
         """Rows between two looks at what has been learned."""
-        return self.batch_size * -(-_STRETCH // self.batch_size)
+        return self.stride * -(-_STRETCH // self.stride)
 
     def first_due(self) -> int:
         """Return after how many rows to rehearse first: the memory is rehearsed when it is just full."""
@@ -154,6 +165,10 @@ class World:
         That of the world before.
     behind : float
         Rows behind the start that the memory has not seen.
+    task : Task or None
+        A rehearsal whose work is spread over the following rows,
+    granted : float
+        and how much work it has been granted.
     """
 
     plan: Plan
@@ -168,6 +183,8 @@ class World:
     ordered: int = 0
     earlier: Mixture | None = None
     behind: float = 0.0
+    task: Task | None = None
+    granted: float = 0.0
 
     @classmethod
     def start(cls, plan: Plan, learner: Learner, memory: Memory, n_rows: int) -> World:
@@ -215,8 +232,8 @@ class World:
         """Return the world after more rows, and what happened to their mini-batches."""
         world, happened, begin = self, [], 0
         while begin < len(X):
-            stretch = world.plan.stretch
-            end = min(len(X), begin + stretch - world.n_rows % stretch)
+            step = world.plan.stretch if world.task is None else world.plan.stride
+            end = min(len(X), begin + step - world.n_rows % step)
             rows = X[begin:end], weights[begin:end] if len(weights) else NO_WEIGHTS
             world, info = world._learn_some(*rows)
             happened.append(info)
@@ -230,6 +247,8 @@ class World:
         world = replace(self, learner=learner, n_rows=n_rows)
         if self.remembers:
             world = replace(world, memory=self.memory.add(X, weights), test=self._tested(X, weights))
+        if world.task is not None and n_rows % self.plan.stride == 0:
+            world = world._gone_on(world.task)
         return world._at_the_end() if n_rows % self.plan.stretch == 0 else world, info
 
     def _tested(self, X: Any, weights: Array) -> ChangeTest | None:
@@ -247,9 +266,15 @@ class World:
             world = replace(self, average=self.average.add(self.learner.current, self.plan.stretch))
         if self.test is not None and self.test.alarm:
             world = world._alarmed()
-        if world.remembers and world.n_rows >= world.due:
+        if world.remembers and world.n_rows >= world.due and world.task is None:
             world = world._grown()
         return world
+
+    def _gone_on(self, task: Task) -> World:
+        """Grant the rehearsal some more work; take what it has found when it is done."""
+        world = replace(self, granted=self.granted + GRANTED)
+        found = task.result(world.granted)
+        return world if found is None else replace(world, task=None)._taken(found[0])
 
     # What the memory is for
 
@@ -282,8 +307,13 @@ class World:
         return rehearse(self._problem(n_components, prior), rivals, **how)
 
     def _grown(self) -> World:
-        """Rehearse, and take what was found if it is better; where no row was left out it is the fit to all."""
-        found = self._rehearsed()
+        """Rehearse, now or in pieces."""
+        if self.plan.is_spread:
+            return replace(self.frozen(), task=Task(self._rehearsed), granted=0.0, due=self._next_due())
+        return replace(self._taken(self._rehearsed()), due=self._next_due()).frozen()
+
+    def _taken(self, found: Rehearsed) -> World:
+        """Take what was found if it is better; where no row was left out it is the fit to all."""
         world = self
         n_effective = self.average.n_effective if self.average is not None else 0.0
         takes = self._is_whole or self.ordered or found.is_better(n_effective)
@@ -291,7 +321,7 @@ class World:
             world = self._with(found)
             if max(found.gain, found.lag) > 0:
                 world = world.told("grown", found.lag)
-        return replace(world, due=self._next_due()).frozen()
+        return world
 
     def _next_due(self) -> int:
         growth = _GROWTH_ORDERED if self.ordered else _GROWTH
@@ -330,7 +360,8 @@ class World:
         if not self.remembers:
             return self
         test = self.test or ChangeTest.start(seed=self.row)
-        return replace(self, test=test.freeze(self.learner.current, *self.memory.sampled[:2]))
+        rows = self.memory.rows
+        return replace(self, test=test.freeze(self.learner.current, rows[:: -(-len(rows) // _EDGES)]))
 
     # What an alarm means
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from streamgmm import covariance
+from streamgmm._pieces import breathe
 from streamgmm.kernels.kmeans import kmeans
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
@@ -120,6 +121,7 @@ def clustered(
         axes = sample.deviations[:, np.newaxis] * vectors * np.sqrt(values)
         means = sample.mean + sample.deviations * centers
         factor = covariance.get(covariance_type).from_root(axes, n_components)
+        breathe(_LLOYD * len(Z))
         yield Mixture.from_factor(np.log(shares), means, factor, covariance_type)
 
 
