@@ -207,7 +207,9 @@ def _enlarged(room: Room | None, n: int, size: int, like: Any) -> Room:
         larger = Room(*empty, np.empty(size, dtype=np.int64))
     else:
         arrays = []
-        for old, dtype in zip(room.arrays, (np.result_type(room.arrays[0], like), "f8", "f8", "i8"), strict=True):
+        for old, dtype in zip(
+            room.arrays, (np.result_type(room.arrays[0], like), "f8", "f8", "i8"), strict=True
+        ):
             new = np.empty((size, *old.shape[1:]), dtype=dtype)
             new[:n] = old[:n]
             arrays.append(new)
