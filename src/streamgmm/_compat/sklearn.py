@@ -5,11 +5,12 @@ from __future__ import annotations
 from sklearn.base import BaseEstimator
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils import _safe_indexing as safe_indexing
-from sklearn.utils._param_validation import Hidden, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Hidden, Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names as check_feature_names
 from sklearn.utils.validation import _num_samples as num_samples
 
 __all__ = [
+    "HasMethods",
     "Hidden",
     "Interval",
     "StrOptions",

@@ -12,8 +12,10 @@ import numpy as np
 from streamgmm._pieces import Task
 from streamgmm.diagnostics.progress import rise_of
 from streamgmm.fit.batch import BatchResult
+from streamgmm.fit.events import Event
+from streamgmm.fit.plan import Plan
 from streamgmm.fit.stream import Learner
-from streamgmm.fit.world import Event, Plan, World
+from streamgmm.fit.world import World
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 
@@ -73,7 +75,11 @@ class Progress:
                     stacklevel=5,
                 )
         given = None if len(X) else self.given
-        return replace(self, stage=stage, history=history, n_rows=n_rows, em=em, given=given)
+        progress = replace(self, stage=stage, history=history, n_rows=n_rows, em=em, given=given)
+        for event in progress.events[len(self.events) :]:
+            if event.reason in ("order", "report"):
+                warnings.warn(str(event), UserWarning, stacklevel=5)
+        return progress
 
     @cached_property
     def mixture(self) -> Mixture:

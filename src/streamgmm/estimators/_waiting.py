@@ -9,8 +9,9 @@ import numpy as np
 
 from streamgmm._pieces import Task
 from streamgmm.fit.batch import BatchResult
+from streamgmm.fit.plan import Plan
 from streamgmm.fit.stream import Info
-from streamgmm.fit.world import GRANTED, Plan, World
+from streamgmm.fit.world import GRANTED, World
 from streamgmm.statistics import Array
 
 from ._warmup import WarmUp

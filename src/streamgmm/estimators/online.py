@@ -14,13 +14,14 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from streamgmm import algebra, covariance, rules
-from streamgmm._compat.sklearn import Interval, StrOptions, fit_context, validate_params
+from streamgmm._compat.sklearn import HasMethods, Interval, StrOptions, fit_context, validate_params
 from streamgmm.fit.batch import BatchResult
+from streamgmm.fit.plan import ON_DRIFT, REHEARSALS, Plan
 from streamgmm.fit.rows import Rows, rows_of
 from streamgmm.fit.size import FEW
 from streamgmm.fit.start import BEST, METHODS, Given
 from streamgmm.fit.stream import Learner
-from streamgmm.fit.world import ON_DRIFT, REHEARSALS, Plan, World
+from streamgmm.fit.world import World
 from streamgmm.mixture import Mixture
 from streamgmm.priors import ConjugatePrior, options, weak_prior
 from streamgmm.rules import Rule
@@ -50,6 +51,7 @@ _FIXED = (  # parameters that what has been learned depends on
     "max_components",
     "memory_rows",
     "on_drift",
+    "drift_detector",
 )
 
 
@@ -154,6 +156,7 @@ class OnlineGaussianMixture(ReadingMixin):
     memory_rows: int | None = None
     rehearsal: str = "now"
     on_drift: str = "rehearse"
+    drift_detector: Any = None
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **CONSTRAINTS,
@@ -165,6 +168,7 @@ class OnlineGaussianMixture(ReadingMixin):
         "init_params": [StrOptions({BEST, *METHODS})],
         "memory_rows": [Interval(Integral, 0, None, closed="left"), None],
         "rehearsal": [StrOptions(set(REHEARSALS))],
+        "drift_detector": [HasMethods(["update"]), None],
         "on_drift": [StrOptions(set(ON_DRIFT))],
         "init_size": [Interval(Integral, 1, None, closed="left"), None],
         "reg_covar": [Interval(Real, 0, None, closed="left"), None],
@@ -440,6 +444,7 @@ class OnlineGaussianMixture(ReadingMixin):
             size,
             memory_rows,
             self.on_drift,
+            self.drift_detector,
             self.rehearsal == "spread",
         )
         warm_up = WarmUp(settings, np.empty((0, n_features)), np.empty(0))

@@ -167,6 +167,15 @@ class Memory:
             weights = NO_WEIGHTS
         return Sampled(rows, weights, places)
 
+    def since(self, place: int) -> Memory:
+        """Return the memory without the rows before a place; those after it are what they were."""
+        if self.room is None:
+            return self
+        arrays = self.room.view(self.n_held)
+        kept = arrays[3] >= place
+        room = Room(*(array[kept] for array in arrays))
+        return replace(self, n_held=room.filled, room=room)
+
     @property
     def rows(self) -> Any:
         """The rows that are kept (n_kept, n_features), in their order."""

@@ -8,132 +8,40 @@ come in calls.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from streamgmm._pieces import Task
 from streamgmm.mixture import Mixture
 from streamgmm.priors import ConjugatePrior
-from streamgmm.rules import Rule
 from streamgmm.statistics import Array
 
 from .average import Average
 from .change import ChangeTest
+from .events import Event
 from .memory import NO_WEIGHTS, Memory
+from .plan import GROWTH, Plan
 from .problem import Problem
 from .rehearsal import Rehearsed, rehearse
 from .rows import ArrayRows
 from .size import size_on_sample
 from .stream import Info, Learner
 
-__all__ = ["ON_DRIFT", "Event", "Plan", "World"]
+__all__ = ["World"]
 
-ON_DRIFT = ("rehearse", "report", "forget")
-REHEARSALS = ("now", "spread")
-STRIDE = 256  # rows, rounded up to whole mini-batches, between two pieces of work that is spread
 GRANTED = 8192  # rows that a piece of work may see
 _EDGES = 4096  # rows of the memory that the test takes its scale from
-_STRETCH = 2048  # rows, rounded up to whole mini-batches
-_GROWTH = 4  # a world is rehearsed when it has grown so many times
 _GROWTH_ORDERED = 1.5
-_OLDEST = 8.0  # half-lives: older rows count for nothing
 _MOST_APART = 20  # times the memory, with a half-life, after which it is rehearsed anyway
 _FEW = 10  # times (n_features + 1) rows for each component: with fewer the weak prior holds
 _TESTED, _OF = 64, 256  # rows tested for change
 _KNOWN = 10  # times the memory: from then on what is new is a change, not an order
 _LASTED = 9  # times as many rows as before: from then on what came before is over
 _STARTS = 1
-
-
-class Event(NamedTuple):
-    """What a learner did beside learning.
-
-    Attributes
-    ----------
-    row : int
-        Rows seen until then.
-    reason : str
-        "grown", the memory was rehearsed since there were so many more rows, and what was found goes on;
-        "order", the rows come in some order; "change", the world has changed; "over", what came before an
-        earlier change does not come again.
-    gain : float
-        In nats a row of the memory; NaN where there is none.
-    n_components : int
-        From then on.
-    """
-
-    row: int
-    reason: str
-    gain: float
-    n_components: int
-
-    def __str__(self) -> str:
-        told = {
-            "grown": f"a better mixture was found among the rows kept, by {self.gain:.2g} nats a row",
-            "order": "the rows come in some order: the model is fitted to the rows kept of all so far",
-            "change": "the rows have changed: what was learned of those before is given up",
-            "over": "the rows before the last change have not come again: they are given up",
-        }[self.reason]
-        return f"row {self.row}: {told}"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What does not change on the way.
-
-    Without ``n_components`` as many components are learned as have the lowest BIC, at most ``n_most``.
-    """
-
-    n_components: int | None
-    n_most: int
-    covariance_type: str
-    rule: Rule
-    batch_size: int
-    reg_covar: float | None
-    prior: str | ConjugatePrior | None
-    seed: int
-    init_size: int
-    memory_rows: int
-    on_drift: str
-    is_spread: bool = False
-    n_threads: int | None = None
-
-    @property
-    def half_life(self) -> float | None:
-        """The rule's, in rows."""
-        return self.rule.half_life(self.batch_size)
-
-    @property
-    def is_averaged(self) -> bool:
-        """Whether the average of the rule's mixtures is what it has learned."""
-        return self.rule.is_averaged(self.batch_size)
-
-    def memory(self) -> Memory:
-        """Return an empty memory."""
-        bound, half_life = max(self.memory_rows, 1), self.half_life
-        if half_life is not None:
-            bound = max(1, min(bound, int(_OLDEST * half_life)))
-        return Memory(bound, half_life)
-
-    @property
-    def stride(self) -> int:
-        """Rows between two pieces of work that is spread."""
-        return self.batch_size * -(-STRIDE // self.batch_size)
-
-    @property
-    def stretch(self) -> int:
-        """Rows between two looks at what has been learned."""
-        return self.stride * -(-_STRETCH // self.stride)
-
-    def first_due(self) -> int:
-        """Return after how many rows to rehearse first: the memory is rehearsed when it is just full."""
-        due = self.memory_rows
-        while due / _GROWTH > self.init_size:
-            due = -(-due // _GROWTH)
-        return due
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +59,10 @@ class World:
     memory : Memory
         Of the rows of this world; of none if none are to be kept.
     test : ChangeTest or None
+    detector : object or None
+        That somebody brings, as it is after these rows; or the test is there.
+    alarm : bool
+        Whether one of them has raised an alarm in this stretch.
     began : int
         The row of the stream before which it began.
     n_rows : int
@@ -170,7 +82,7 @@ class World:
     task : Task or None
         A rehearsal whose work is spread over the following rows,
     granted : float
-        and how much work it has been granted.
+        And how much work it has been granted.
     """
 
     plan: Plan
@@ -186,6 +98,8 @@ class World:
     earlier: Mixture | None = None
     behind: float = 0.0
     pending: float = 0.0
+    detector: Any = None
+    alarm: bool = False
     task: Task | None = None
     granted: float = 0.0
 
@@ -193,13 +107,13 @@ class World:
     def start(cls, plan: Plan, learner: Learner, memory: Memory, n_rows: int) -> World:
         """Return the world after a start from the first rows, of which the memory knows."""
         world = cls(plan, learner, None, memory, None, 0, n_rows, plan.first_due())
-        return replace(world, average=world._averaged(learner.current, n_rows)).frozen()
+        return replace(world, average=world._averaged(learner.current, n_rows))._watchful()
 
     @classmethod
     def given(cls, plan: Plan, learner: Learner, n_rows: float) -> World:
         """Return the world of a learner that somebody brings, for which so many rows stand."""
         world = cls(plan, learner, None, plan.memory(), None, round(n_rows), 0, plan.init_size, behind=n_rows)
-        return replace(world, average=world._averaged(learner.current, n_rows))
+        return replace(world, average=world._averaged(learner.current, n_rows))._watchful()
 
     @property
     def remembers(self) -> bool:
@@ -232,7 +146,7 @@ class World:
 
     def learn(self, X: Any, weights: Array) -> tuple[World, Info]:
         """Return the world after more rows, and what happened to their mini-batches."""
-        world, happened, begin = self, [], 0
+        world, happened, begin = replace(self, detector=deepcopy(self.detector)), [], 0
         while begin < len(X):
             step = world.plan.stretch if world.task is None else world.plan.stride
             batch_size = world.plan.batch_size  # a stretch ends with a mini-batch, wherever that began
@@ -254,6 +168,7 @@ class World:
                     info.refused, info.n_rows
                 )
             world = replace(world, memory=self.memory.add(X, weights), test=self._tested(X, weights))
+        world = replace(world, alarm=world._is_alarmed(info))
         if world.task is not None and n_rows // self.plan.stride > self.n_rows // self.plan.stride:
             world = world._gone_on(world.task)
         is_over = n_rows // self.plan.stretch > self.n_rows // self.plan.stretch
@@ -268,12 +183,22 @@ class World:
             chosen &= weights > 0
         return self.test.update(X[chosen]) if chosen.any() else self.test
 
+    def _is_alarmed(self, info: Info) -> bool:
+        """Tell whether there is an alarm, or has been one in this stretch."""
+        alarm = self.alarm or (self.test is not None and self.test.alarm)
+        if self.detector is not None:
+            used = info.accepted & (info.weight > 0)
+            for value in info.log_likelihood[used] / info.weight[used]:
+                self.detector.update(float(value))
+                alarm = alarm or bool(self.detector.drift_detected)
+        return alarm
+
     def _at_the_end(self) -> World:
         world = self
         if self.average is not None:
             average = self.average.add(self.learner.current, self.pending)
             world = replace(self, average=average, pending=0.0)
-        if self.test is not None and self.test.alarm:
+        if self.alarm:
             world = world._alarmed()
         if world.remembers and world.n_rows >= world.due and world.task is None:
             world = world._grown()
@@ -318,8 +243,24 @@ class World:
     def _grown(self) -> World:
         """Rehearse, now or in pieces."""
         if self.plan.is_spread:
-            return replace(self.frozen(), task=Task(self._rehearsed), granted=0.0, due=self._next_due())
-        return replace(self._taken(self._rehearsed()), due=self._next_due()).frozen()
+            return replace(self._frozen(), task=Task(self._rehearsed), granted=0.0, due=self._next_due())
+        world = self._over() if self.ordered else self
+        return replace(world._taken(world._rehearsed()), due=world._next_due())._frozen()
+
+    def _over(self) -> World:
+        """Return the world of the rows since the last that were seen to differ, if these are most by far."""
+        since = self.n_rows - self.ordered
+        if since < _LASTED * self.ordered:
+            return self
+        world = replace(
+            self,
+            memory=self.memory.since(self.ordered),
+            began=self.began + self.ordered,
+            n_rows=since,
+            ordered=0,
+            earlier=None,
+        )
+        return world._told("over", since=world.began)
 
     def _taken(self, found: Rehearsed) -> World:
         """Take what was found if it is better; where no row was left out it is the fit to all."""
@@ -329,11 +270,11 @@ class World:
         if takes:
             world = self._with(found)
             if max(found.gain, found.lag) > 0:
-                world = world.told("grown", found.lag)
+                world = world._told("grown", found.lag)
         return world
 
     def _next_due(self) -> int:
-        growth = _GROWTH_ORDERED if self.ordered else _GROWTH
+        growth = _GROWTH_ORDERED if self.ordered else GROWTH
         later = int(np.ceil(growth * max(self.due, self.n_rows)))
         if self.plan.half_life is not None:
             later = min(later, self.n_rows + _MOST_APART * self.plan.memory_rows)
@@ -361,13 +302,20 @@ class World:
     def _averaged(self, mixture: Mixture, n_rows: float) -> Average | None:
         return Average.of(mixture, n_rows) if self.plan.is_averaged else None
 
-    def told(self, reason: str, gain: float = np.nan) -> World:
+    def _told(self, reason: str, gain: float = np.nan, since: int | None = None) -> World:
         """Return the world with one more event."""
-        return replace(self, events=(*self.events, Event(self.row, reason, gain, self.learner.n_components)))
+        since = self.row if since is None else since
+        event = Event(self.row, reason, gain, self.learner.n_components, since)
+        return replace(self, events=(*self.events, event))
 
-    def frozen(self) -> World:
+    def _watchful(self) -> World:
+        """Return the world that looks out for change anew; until there are rows to compare with, not yet."""
+        world = replace(self, test=None, alarm=False, detector=deepcopy(self.plan.detector))
+        return world._frozen() if world.memory.n_held else world
+
+    def _frozen(self) -> World:
         """Return the world whose test goes on from the mixture as it is."""
-        if not self.remembers:
+        if not self.remembers or self.detector is not None:
             return self
         test = self.test or ChangeTest.start(seed=self.row)
         rows = self.memory.rows
@@ -377,21 +325,24 @@ class World:
 
     def _alarmed(self) -> World:
         """Tell what the test has seen: an order in which the rows come, or a change."""
-        told = self.plan.on_drift
-        if told == "report":
-            return replace(self.told("change"), test=None).frozen()
-        if told == "rehearse" and (self.ordered or not self._is_known):
-            world = self if self.ordered else self.told("order")
-            world = replace(world, test=None, ordered=self.n_rows)
-            return world.frozen() if self.ordered else replace(world, due=self.n_rows)
-        return self._anew()
+        on_drift, since = self.plan.on_drift, self.row
+        if self.test is not None:
+            since = max(self.began, since - self.test.began * _OF // _TESTED)
+        if on_drift == "report":
+            return self._told("report", since=since)._watchful()
+        if on_drift == "rehearse" and self.ordered:
+            return replace(self, ordered=self.n_rows)._watchful()
+        if on_drift == "rehearse" and not self._is_known:
+            world = replace(self._told("order", since=since), ordered=self.n_rows, due=self.n_rows)
+            return world._watchful()
+        return self._anew(since)
 
     @property
     def _is_known(self) -> bool:
         """Whether this world was seen for so long that what is new must be a change of it."""
         return self.plan.half_life is not None or self.n_rows >= _KNOWN * self.plan.memory_rows
 
-    def _anew(self) -> World:
+    def _anew(self, since: int) -> World:
         """Return the world that begins now; until there are enough rows, the rule adapts what was learned."""
         mixture = self.mixture
         few = float(self.plan.batch_size + 2 * mixture.n_components * (mixture.n_features + 1))
@@ -410,4 +361,4 @@ class World:
             self.events,
             earlier=mixture,
         )
-        return world.told("change")
+        return world._told("change", since=since)._watchful()
