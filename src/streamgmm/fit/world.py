@@ -133,7 +133,7 @@ class World:
         memory.
         """
         if self.ordered:
-            return self._rehearsed().mixture
+            return self.rehearsed().mixture
         if self.average is None:
             return self.learner.mixture
         current = self.learner.current
@@ -223,7 +223,7 @@ class World:
             n_threads=plan.n_threads,
         )
 
-    def _rehearsed(self) -> Rehearsed:
+    def rehearsed(self) -> Rehearsed:
         """Look for a better mixture on the rows of the memory; of few rows with a prior, as the start is."""
         plan, n_components = self.plan, self.learner.n_components
         current = self.learner.current if self.average is None else self._settled
@@ -243,9 +243,9 @@ class World:
     def _grown(self) -> World:
         """Rehearse, now or in pieces."""
         if self.plan.is_spread:
-            return replace(self._frozen(), task=Task(self._rehearsed), granted=0.0, due=self._next_due())
+            return replace(self._frozen(), task=Task(self.rehearsed), granted=0.0, due=self._next_due())
         world = self._over() if self.ordered else self
-        return replace(world._taken(world._rehearsed()), due=world._next_due())._frozen()
+        return replace(world._taken(world.rehearsed()), due=world._next_due())._frozen()
 
     def _over(self) -> World:
         """Return the world of the rows since the last that were seen to differ, if these are most by far."""
