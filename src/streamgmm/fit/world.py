@@ -146,6 +146,8 @@ class World:
 
     def learn(self, X: Any, weights: Array) -> tuple[World, Info]:
         """Return the world after more rows, and what happened to their mini-batches."""
+        if self.plan.rule.makes_passes:  # it must see all rows of a pass at once, and keeps none
+            return self._learn_some(X, weights)
         world, happened, begin = replace(self, detector=deepcopy(self.detector)), [], 0
         while begin < len(X):
             step = world.plan.stretch if world.task is None else world.plan.stride
