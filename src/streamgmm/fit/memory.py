@@ -113,7 +113,7 @@ class Memory:
 
     @property
     def _decay(self) -> float:
-        return -np.log(2.0) / self.half_life if self.half_life is not None else 0.0
+        return np.log(2.0) / self.half_life if self.half_life is not None else 0.0
 
     def _append(self, rows: Any, weights: Array, ranks: Array, places: Places) -> Memory:
         """Write entries behind those held, in a room of one's own if others have written there, or no room is left."""
@@ -160,9 +160,8 @@ class Memory:
         rows, weights, places = rows[kept], weights[kept], places[kept]
         if self.is_weighted or self.half_life is not None:
             log_weights = np.log(weights)
-            age = self._decay * (self.n_seen - places)
             p = -np.expm1(-np.exp(np.minimum(limit + self._decay * places + log_weights, 700.0)))
-            weights = np.exp(age + log_weights) / p
+            weights = np.exp(log_weights - self._decay * (self.n_seen - places)) / p
         else:
             weights = NO_WEIGHTS
         return Sampled(rows, weights, places)
