@@ -72,7 +72,9 @@ class Waiting:
 
     def _held(self, X: Any, weights: Array) -> Waiting:
         if len(weights) or len(self.weights):
-            ours, theirs = (w if len(w) else np.ones(len(x)) for w, x in ((self.weights, self.X), (weights, X)))
+            ours, theirs = (
+                w if len(w) else np.ones(len(x)) for w, x in ((self.weights, self.X), (weights, X))
+            )
             weights = np.concatenate([ours, theirs])
         return replace(self, X=np.concatenate([self.X, X]), weights=weights)
 

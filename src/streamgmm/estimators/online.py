@@ -396,7 +396,9 @@ class OnlineGaussianMixture(ReadingMixin):
         rule.require_fit(covariance.get(self.covariance_type))
         rule.require_prior(self.prior is not None)
         if self.memory_rows and not rule.rehearses:
-            raise ValueError(f"rule {rule.name!r} takes no `memory_rows`: leave it None, got {self.memory_rows}")
+            raise ValueError(
+                f"rule {rule.name!r} takes no `memory_rows`: leave it None, got {self.memory_rows}"
+            )
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         batch_size = self._batch_size(rule)
         is_auto = self.n_components == AUTO

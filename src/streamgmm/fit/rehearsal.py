@@ -25,7 +25,10 @@ _OPTIMISM = 2.0  # nats for each parameter: more than one since no mixture is th
 _TOL = 0.1  # of what estimation itself costs: where climbs end
 _LEAST_TOL, _MOST_TOL = 1e-5, 1e-3
 _MAX_ITER = 200
-_SHORT, _HOPE = 20, 20.0  # iterations before a climb is compared, and how far it may still come, in last steps
+_SHORT, _HOPE = (
+    20,
+    20.0,
+)  # iterations before a climb is compared, and how far it may still come, in last steps
 _TRIALS = 5  # moves from one optimum
 _SEARCHED = 2048  # rows on which moves are tried, or so many for each component
 _SEARCHED_EACH = 200

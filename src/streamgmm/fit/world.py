@@ -385,7 +385,9 @@ class World:
         """Return the world that begins now; until there are enough rows, the rule adapts what was learned."""
         mixture = self.mixture
         few = float(self.plan.batch_size + 2 * mixture.n_components * (mixture.n_features + 1))
-        learner = self.learner.restart(mixture, n_rows=few, options=self.learner.state.options, statistics=None)
+        learner = self.learner.restart(
+            mixture, n_rows=few, options=self.learner.state.options, statistics=None
+        )
         world = World(
             self.plan,
             learner,
