@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import pickle
 import tracemalloc
@@ -36,7 +37,7 @@ def weights_of(n, seed=0):
 def pieces(n, places):
     """Return the slices between some places."""
     edges = [0, *sorted(min(place, n) for place in places), n]
-    return [slice(*pair) for pair in zip(edges[:-1], edges[1:], strict=True)]
+    return [slice(*pair) for pair in itertools.pairwise(edges)]
 
 
 def seen_anew(memory):

@@ -119,7 +119,7 @@ def test_an_error_is_raised_where_the_result_would_be_given(copied):
     assert task.result(TOTAL - 1) is None
     task = copied(task)
     for _ in range(2):  # an error must not be taken for a result when it is asked for again
-        with pytest.raises(NoLuckError, match="^no luck$") as caught:
+        with pytest.raises(NoLuckError, match=r"^no luck$") as caught:
             task.result(TOTAL)
         assert caught.value.__cause__ is None
         assert caught.value.__context__ is None

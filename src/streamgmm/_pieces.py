@@ -21,7 +21,9 @@ class _Worker:
     """A thread that works as far as it is allowed, and no further."""
 
     def __init__(self, work: Callable[[], Any]) -> None:
-        self.pid, self.done, self.result, self.error = os.getpid(), False, None, None
+        self.pid, self.done = os.getpid(), False
+        self.result: Any = None
+        self.error: BaseException | None = None
         self.cost, self.allowed, self.is_abandoned = 0.0, 0.0, False
         self._turn = threading.Condition()
         self._is_working = False
@@ -128,6 +130,6 @@ def is_spread() -> bool:
 
 
 def breathe(cost: float) -> None:
-    """Say that a piece of work of this cost is done, in rows that a mixture has seen; without a task nothing."""
+    """Say that work of this cost is done, in rows that a mixture has seen; does nothing without a task."""
     if is_spread():
         _local.worker.breathe(cost)

@@ -125,7 +125,7 @@ class Memory:
         return np.log(2.0) / self.half_life if self.half_life is not None else 0.0
 
     def _append(self, rows: Any, weights: Array, ranks: Array, places: Places) -> Memory:
-        """Write entries behind those held, in a room of one's own if others have written there, or no room is left."""
+        """Write entries behind those held, in a larger room if it is full or others have written there."""
         memory, n, room = self, self.n_held + len(rows), self.room
         is_own = room is not None and room.filled == self.n_held
         if room is None or not is_own or n > len(room.arrays[0]) or not room.takes(rows):
@@ -200,8 +200,9 @@ class Memory:
         """Return the memory that `to_record` wrote."""
         if not arrays:
             return cls(**settings)
-        rows, weights, ranks, places = (np.array(arrays[name]) for name in _ARRAYS)
-        memory = cls(**settings, n_held=len(rows), room=Room(rows, weights, ranks, places))
+        rows, weights, ranks = (np.array(arrays[name]) for name in _ARRAYS[:3])
+        room = Room(rows, weights, ranks, np.array(arrays["places"], dtype=np.int64))
+        memory = cls(**settings, n_held=len(rows), room=room)
         is_full = memory._most and len(ranks) > memory.bound
         return replace(memory, limit=float(ranks.max())) if is_full else memory
 
@@ -211,18 +212,12 @@ _ARRAYS = ("rows", "weights", "ranks", "places")
 
 def _enlarged(room: Room | None, n: int, size: int, like: Any) -> Room:
     """Return a room of this size that begins with the first n entries of another."""
-    if room is None:
-        empty = np.empty((size, like.shape[1]), dtype=like.dtype), np.empty(size), np.empty(size)
-        larger = Room(*empty, np.empty(size, dtype=np.int64))
-    else:
-        arrays = []
-        for old, dtype in zip(
-            room.arrays, (np.result_type(room.arrays[0], like), "f8", "f8", "i8"), strict=True
-        ):
-            new = np.empty((size, *old.shape[1:]), dtype=dtype)
+    dtype = like.dtype if room is None else np.result_type(room.arrays[0].dtype, like.dtype)
+    rows = np.empty((size, like.shape[1]), dtype=dtype)
+    larger = Room(rows, np.empty(size), np.empty(size), np.empty(size, dtype=np.int64))
+    if room is not None:
+        for new, old in zip(larger.arrays, room.arrays, strict=True):
             new[:n] = old[:n]
-            arrays.append(new)
-        larger = Room(*arrays)
     return larger
 
 
