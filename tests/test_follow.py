@@ -19,7 +19,7 @@ def test_learns_what_partial_fit_learns(rule, batch_size):
         OnlineGaussianMixture(3, covariance_type="diag", rule=rule, batch_size=batch_size, random_state=0)
         for _ in range(2)
     ]
-    size = models[0].partial_fit(X)._progress.batch_size
+    size = models[0].partial_fit(X)._progress.plan.batch_size
     end = len(X) // size * size
     models[0] = models[0].__class__(**models[0].get_params()).partial_fit(X[:end])
     trail = follow(models[1], X[:end])

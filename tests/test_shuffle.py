@@ -268,8 +268,8 @@ def test_sorted_rows_are_learned_as_well_as_shuffled_ones(tmp_path):
     pa.csv.write_csv(pa.table({"x": X[:, 0], "y": X[:, 1]}), tmp_path / "x.csv")
     model = OnlineGaussianMixture(3, random_state=0).fit(tmp_path / "x.csv")
     assert model.to_mixture().log_prob(held_out).mean() > best - 0.002
-    in_order = OnlineGaussianMixture(3, random_state=0).partial_fit(X)
-    assert in_order.score(held_out) < best - 0.5  # what it would be
+    in_order = OnlineGaussianMixture(3, random_state=0, memory_rows=0).partial_fit(X)
+    assert in_order.score(held_out) < best - 0.2  # what it would be
     arguments = ["fit", str(tmp_path / "x.csv"), "-k", "3", "-o", str(tmp_path / "m")]
     streamgmm.main(arguments, standalone_mode=False)
     assert load(tmp_path / "m") == model.to_mixture()
@@ -282,7 +282,7 @@ def test_sorted_pieces_beyond_the_buffer(tmp_path, monkeypatch):
     pq.write_table(pa.table({"x": X[:, 0], "y": X[:, 1]}), tmp_path / "x.parquet", row_group_size=500)
     held_out = TRUTH.sample(20_000, random_state=1)[0]
     best = TRUTH.log_prob(held_out).mean()
-    model = OnlineGaussianMixture(3, random_state=0).fit(tmp_path / "x.parquet")
+    model = OnlineGaussianMixture(3, random_state=0, memory_rows=0).fit(tmp_path / "x.parquet")
     assert model.to_mixture().log_prob(held_out).mean() > best - 0.02
-    alone = OnlineGaussianMixture(3, random_state=0).fit(lambda: np.array_split(X, 9))
-    assert alone.score(held_out) < best - 0.5
+    alone = OnlineGaussianMixture(3, random_state=0, memory_rows=0).fit(lambda: np.array_split(X, 9))
+    assert alone.score(held_out) < best - 0.2

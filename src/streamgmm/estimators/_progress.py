@@ -12,7 +12,6 @@ import numpy as np
 from streamgmm._pieces import Task
 from streamgmm.diagnostics.progress import rise_of
 from streamgmm.fit.batch import BatchResult
-from streamgmm.fit.memory import Memory
 from streamgmm.fit.stream import Learner
 from streamgmm.fit.world import Event, Plan, World
 from streamgmm.mixture import Mixture
@@ -30,7 +29,6 @@ class Progress:
     plan: Plan
     parameters: dict[str, Any]
     stage: WarmUp | Waiting | World
-    memory: Memory  # of the first rows
     history: History
     n_rows: int
     em: BatchResult | None = None
@@ -48,16 +46,14 @@ class Progress:
 
     def learn(self, X: Any, weights: Array, n_threads: int | None) -> Progress:
         """Return the progress after more rows."""
-        stage, history, em, memory = self.stage, self.history, self.em, self.memory
+        stage, history, em = self.stage, self.history, self.em
         n_rows, plan = self.n_rows + len(X), replace(self.plan, n_threads=n_threads)
         if isinstance(stage, WarmUp):
             stage, taken = stage.add(X, weights)
-            if self.plan.memory_rows:
-                memory = memory.add(X[:taken], weights[:taken])
             X, weights = X[taken:], weights[taken:]
             if not stage.is_complete:
-                return replace(self, stage=stage, memory=memory, n_rows=n_rows)
-            begin = partial(_begun, stage, plan, memory)
+                return replace(self, stage=stage, n_rows=n_rows)
+            begin = partial(_begun, stage, plan)
             if self.plan.is_spread:
                 stage = Waiting(plan, stage, Task(begin), X[:0], weights[:0])
             else:
@@ -77,7 +73,7 @@ class Progress:
                     stacklevel=5,
                 )
         given = None if len(X) else self.given
-        return replace(self, stage=stage, memory=memory, history=history, n_rows=n_rows, em=em, given=given)
+        return replace(self, stage=stage, history=history, n_rows=n_rows, em=em, given=given)
 
     @cached_property
     def mixture(self) -> Mixture:
@@ -134,7 +130,7 @@ class Progress:
         return rise_of(self.history.per_row) == 0.0
 
 
-def _begun(warm_up: WarmUp, plan: Plan, memory: Memory) -> tuple[BatchResult, World]:
+def _begun(warm_up: WarmUp, plan: Plan) -> tuple[BatchResult, World]:
     """Return the fit of the first rows, and the world that begins with it."""
     em = warm_up.result
     learner = Learner.start(
@@ -145,4 +141,7 @@ def _begun(warm_up: WarmUp, plan: Plan, memory: Memory) -> tuple[BatchResult, Wo
         options=warm_up.options,
         statistics=warm_up.statistics,
     )
+    memory = plan.memory()
+    if plan.memory_rows:  # rows that came again and again count there as they do in the fit
+        memory = memory.add(warm_up.X, warm_up.fit_weights)
     return em, World.start(plan, learner, memory, warm_up.n_rows)

@@ -444,4 +444,4 @@ class OnlineGaussianMixture(ReadingMixin):
         )
         warm_up = WarmUp(settings, np.empty((0, n_features)), np.empty(0))
         parameters = {name: getattr(self, name) for name in _FIXED}
-        return Progress(plan, parameters, warm_up, plan.memory(), History(), 0)
+        return Progress(plan, parameters, warm_up, History(), 0)

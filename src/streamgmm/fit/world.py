@@ -18,7 +18,7 @@ from streamgmm._pieces import Task
 from streamgmm.mixture import Mixture
 from streamgmm.priors import ConjugatePrior
 from streamgmm.rules import Rule
-from streamgmm.statistics import Array, Statistics
+from streamgmm.statistics import Array
 
 from .average import Average
 from .change import ChangeTest
@@ -165,6 +165,8 @@ class World:
         That of the world before.
     behind : float
         Rows behind the start that the memory has not seen.
+    pending : float
+        Weight of the rows since the average was last moved.
     task : Task or None
         A rehearsal whose work is spread over the following rows,
     granted : float
@@ -183,6 +185,7 @@ class World:
     ordered: int = 0
     earlier: Mixture | None = None
     behind: float = 0.0
+    pending: float = 0.0
     task: Task | None = None
     granted: float = 0.0
 
@@ -219,9 +222,8 @@ class World:
             return self._rehearsed().mixture
         if self.average is None:
             return self.learner.mixture
-        pending = self.n_rows % self.plan.stretch
         current = self.learner.current
-        return self.average.add(current, pending).mixture(current) if pending else self._settled
+        return self.average.add(current, self.pending).mixture(current) if self.pending else self._settled
 
     @cached_property
     def _settled(self) -> Mixture:
@@ -233,7 +235,8 @@ class World:
         world, happened, begin = self, [], 0
         while begin < len(X):
             step = world.plan.stretch if world.task is None else world.plan.stride
-            end = min(len(X), begin + step - world.n_rows % step)
+            batch_size = world.plan.batch_size  # a stretch ends with a mini-batch, wherever that began
+            end = min(len(X), begin + batch_size * -(-(step - world.n_rows % step) // batch_size))
             rows = X[begin:end], weights[begin:end] if len(weights) else NO_WEIGHTS
             world, info = world._learn_some(*rows)
             happened.append(info)
@@ -244,12 +247,17 @@ class World:
         """Learn rows of one stretch; at its end see whether there is something to do."""
         n_rows = self.n_rows + len(X)
         learner, info = self.learner.learn(X, weights, n_threads=self.plan.n_threads)
-        world = replace(self, learner=learner, n_rows=n_rows)
+        world = replace(self, learner=learner, n_rows=n_rows, pending=self.pending + float(info.weight.sum()))
         if self.remembers:
+            if info.refused.any():
+                weights = (weights if len(weights) else np.ones(len(X))) * ~np.repeat(
+                    info.refused, info.n_rows
+                )
             world = replace(world, memory=self.memory.add(X, weights), test=self._tested(X, weights))
-        if world.task is not None and n_rows % self.plan.stride == 0:
+        if world.task is not None and n_rows // self.plan.stride > self.n_rows // self.plan.stride:
             world = world._gone_on(world.task)
-        return world._at_the_end() if n_rows % self.plan.stretch == 0 else world, info
+        is_over = n_rows // self.plan.stretch > self.n_rows // self.plan.stretch
+        return world._at_the_end() if is_over else world, info
 
     def _tested(self, X: Any, weights: Array) -> ChangeTest | None:
         """Show some of the rows to the test."""
@@ -263,7 +271,8 @@ class World:
     def _at_the_end(self) -> World:
         world = self
         if self.average is not None:
-            world = replace(self, average=self.average.add(self.learner.current, self.plan.stretch))
+            average = self.average.add(self.learner.current, self.pending)
+            world = replace(self, average=average, pending=0.0)
         if self.test is not None and self.test.alarm:
             world = world._alarmed()
         if world.remembers and world.n_rows >= world.due and world.task is None:
@@ -303,8 +312,8 @@ class World:
         elif prior is None and len(self.memory.rows) < _FEW * (current.n_features + 1) * n_components:
             prior = "weak"
         random_state = np.random.RandomState([plan.seed, self.row % 2**32])
-        how = {"n_starts": _STARTS, "random_state": random_state}
-        return rehearse(self._problem(n_components, prior), rivals, **how)
+        problem = self._problem(n_components, prior)
+        return rehearse(problem, rivals, n_starts=_STARTS, random_state=random_state)
 
     def _grown(self) -> World:
         """Rehearse, now or in pieces."""
@@ -341,7 +350,8 @@ class World:
             ),
             statistics=statistics,
         )
-        return replace(self, learner=learner, average=self._averaged(found.mixture, statistics.weight))
+        average = self._averaged(found.mixture, statistics.weight)
+        return replace(self, learner=learner, average=average, pending=0.0)
 
     @property
     def _is_whole(self) -> bool:

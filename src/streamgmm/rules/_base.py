@@ -139,7 +139,10 @@ class Rule(ABC):
         return None
 
     def is_averaged(self, batch_size: int) -> bool:
-        """Tell whether the average of its mixtures is what it has learned: it settles, but averages nothing."""
+        """Tell whether what it has learned is the average of its mixtures.
+
+        So it is for a rule that settles by ever smaller steps, and does not average itself.
+        """
         return not (self.cold_start or self.makes_passes) and self.half_life(batch_size) is None
 
     @abstractmethod

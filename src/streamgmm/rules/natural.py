@@ -25,7 +25,7 @@ from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
 
 from ._base import Descent, Rule
-from .schedules import PowerDecay, Schedule, half_life, require_schedule, shared
+from .schedules import PowerDecay, Schedule, half_life, needs_average, require_schedule, shared
 
 COUNTERS = np.dtype([("window", "f8"), ("pending", "f8"), ("share", "f8")])
 SCRATCH = 3
@@ -345,6 +345,10 @@ class NaturalGradient(Rule):
     def half_life(self, batch_size: int) -> float | None:
         """Return the schedule's."""
         return half_life(self.schedule, batch_size)
+
+    def is_averaged(self, batch_size: int) -> bool:
+        """Tell whether the schedule settles, but not as an average does."""
+        return needs_average(self.schedule) and super().is_averaged(batch_size)
 
     def _carried(self, memory: Geodesic, fresh: Geodesic, descent: Descent) -> Geodesic:
         weights = descent.weights(memory.weights)

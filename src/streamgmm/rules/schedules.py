@@ -155,6 +155,11 @@ def half_life(schedule: Schedule, batch_size: int) -> float | None:
     return None if own is None else float(own(batch_size))
 
 
+def needs_average(schedule: Schedule) -> bool:
+    """Tell whether what steps of this size lead to wanders: with steps of 1 / t it is an average itself."""
+    return not (isinstance(schedule, PowerDecay) and schedule.exponent == 1.0)
+
+
 def require_schedule(name: str, value: object) -> Schedule:
     """Return the value if it is a schedule; ValueError if not."""
     if isinstance(value, type) or not isinstance(value, Schedule):

@@ -16,7 +16,7 @@ from streamgmm.statistics import Array, Statistics
 
 from .. import transforms
 from .._base import Descent, Rule, RuleState
-from ..schedules import Constant, PowerDecay, Schedule, half_life
+from ..schedules import Constant, PowerDecay, Schedule, half_life, needs_average
 from ..transforms import Transform
 from . import guard as guards
 from . import mixing
@@ -261,7 +261,8 @@ class GradientAscent(Rule):
 
     def is_averaged(self, batch_size: int) -> bool:
         """Tell whether the rate settles, and the rule averages nothing itself."""
-        return self.averaging is None and super().is_averaged(batch_size)
+        settles = self.averaging is None and needs_average(self.learning_rate)
+        return settles and super().is_averaged(batch_size)
 
     @property
     def covariance_types(self) -> tuple[str, ...]:
