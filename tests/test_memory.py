@@ -82,9 +82,8 @@ def test_cuts_records_pickles_and_branches_change_no_bit(
     expected = Memory(bound, half_life, n_whole).add(X, w)
     memory, before = Memory(bound, half_life, n_whole), []
     for part in pieces(n, places):
-        memory.add(X[:5], w[:5])  # a branch that nobody follows
-        memory.add(X[::-1], w[::-1])
-        before.append((memory, None if memory.room is None else seen_anew(memory)))
+        branch = memory.add(X[:5], w[:5])
+        before += [(old, old.room and seen_anew(old)) for old in (memory, branch, branch.add(X, w))]
         memory = memory.add(X[part], w[part])
     for single in (Memory.from_record(*memory.to_record()), pickle.loads(pickle.dumps(memory)), memory):
         assert_same(single.sampled, expected.sampled)
@@ -224,6 +223,15 @@ def test_extreme_weights_far_down_a_stream(half_life):
     decay = 0.5 ** (np.arange(n, 0, -1) / half_life) if half_life else np.ones(n)
     assert (stands_for >= (w * decay)[kept] * (1 - 1e-6)).all()
     assert stands_for.sum() == pytest.approx((w * decay).sum(), rel=0.1)
+
+
+def test_heavy_rows_among_many_that_weigh_next_to_nothing():
+    w = np.full(3000, 1e-300)
+    w[::1000] = 1e100
+    _, stands_for, places = Memory(200).add(numbered(3000), w).sampled
+    heavy = w[places] == 1e100
+    np.testing.assert_allclose(stands_for[heavy], [1e100] * 3)  # they are kept for sure
+    assert stands_for[~heavy].sum() == pytest.approx(2997e-300, rel=0.2)
 
 
 # --- bounds ------------------------------------------------------------------------------------------------

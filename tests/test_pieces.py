@@ -151,21 +151,22 @@ def test_no_thread_is_left(work, granted):
     assert threads_end(before)
 
 
-def test_an_abandoned_task_cleans_up():
+def test_an_abandoned_task_goes_no_further_and_cleans_up():
     before, ended = threading.active_count(), []
+    seen: list[int] = []
 
     def work():
         try:
-            summed()
+            summed(COSTS, seen)
         finally:
             ended.append(is_spread())
 
     task = Task(work)
     task.result(2.0)
-    assert ended == []
+    assert (seen, ended) == ([0, 1, 2], [])
     del task
     assert threads_end(before)
-    assert ended == [True]
+    assert (seen, ended) == ([0, 1, 2], [True])
 
 
 def test_an_unfinished_task_does_not_keep_python_from_ending():
@@ -190,8 +191,17 @@ def test_an_unfinished_task_does_not_keep_python_from_ending():
 def test_a_forked_process_comes_to_the_same(granted, is_locked):
     task = Task(summed)
     task.result(granted)
-    if is_locked:  # as another thread may have it at this moment
-        task._worker._turn.acquire()
+    locked, forked = threading.Event(), threading.Event()
+
+    def hold(turn):  # as another thread may do at this moment
+        with turn:
+            locked.set()
+            forked.wait()
+
+    holder = threading.Thread(target=hold, args=(task._worker._turn,))
+    if is_locked:
+        holder.start()
+        locked.wait()
     child = os.fork()
     if child == 0:
         status = 1
@@ -201,8 +211,9 @@ def test_a_forked_process_comes_to_the_same(granted, is_locked):
             status = 0 if right else 2
         finally:
             os._exit(status)
+    forked.set()
     if is_locked:
-        task._worker._turn.release()
+        holder.join()
     deadline, ended = time.monotonic() + 10.0, (0, 0)
     while ended[0] == 0 and time.monotonic() < deadline:
         ended = os.waitpid(child, os.WNOHANG)
@@ -214,19 +225,26 @@ def test_a_forked_process_comes_to_the_same(granted, is_locked):
     assert task.result(TOTAL) == (EXPECTED,)
 
 
-def test_many_may_ask_at_the_same_time():
-    def slow():
-        for _ in range(200):
-            time.sleep(1e-5)
+@pytest.mark.parametrize("grants", [(10.0, 2.0), (2.0, 10.0), (10.0, 10.0), (2.0, 4.0), (12.0, 0.0)])
+def test_who_asks_while_another_waits_gets_the_right_answer(grants):
+    begun, go = threading.Event(), threading.Event()
+
+    def work():
+        begun.set()
+        go.wait()
+        for _ in range(10):
             breathe(1.0)
         return 7
 
-    for _ in range(5):
-        task = Task(slow)
-        with ThreadPoolExecutor(4) as pool:
-            grants = [200.0, 20.0, 500.0, 100.0, 199.0, 300.0, 0.0, 201.0]
-            found = list(pool.map(task.result, grants))
-        assert found == [(7,) if allowed >= 200.0 else None for allowed in grants]
+    task = Task(work)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(task.result, grants[0])
+        begun.wait()
+        second = pool.submit(task.result, grants[1])
+        time.sleep(0.05)  # until it waits too
+        go.set()
+        found = [first.result(10.0), second.result(10.0)]
+    assert found == [(7,) if allowed >= 10.0 else None for allowed in grants]
 
 
 def test_tasks_in_a_pool_and_a_pool_in_a_task():
