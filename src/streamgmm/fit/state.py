@@ -103,9 +103,7 @@ def _average(settings: Mapping[str, Any], arrays: Mapping[str, Array]) -> Averag
 
 
 def _mixture(plan: Plan, settings: Mapping[str, Any], arrays: Mapping[str, Array]) -> Mixture:
-    return Mixture.from_factor(
-        arrays["log_weights"], arrays["means"], arrays["factor"], plan.covariance_type
-    )
+    return Mixture.from_factor(arrays["log_weights"], arrays["means"], arrays["factor"], plan.covariance_type)
 
 
 def _task(plan: Plan, settings: Mapping[str, Any], arrays: Mapping[str, Array]) -> Task:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from streamgmm._compat.functools import cached_property
 from streamgmm._pieces import Task
 from streamgmm.mixture import Mixture
 from streamgmm.priors import ConjugatePrior
