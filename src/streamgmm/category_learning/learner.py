@@ -16,7 +16,7 @@ from ._categories import Categories, Trajectory, first, start
 __all__ = ["CategoryLearner", "Trajectory", "placed"]
 
 # The squared spread of the initial means over the default rate of means.
-_PARTS = {"1-d": 900.0, "bivariate": 540.0, "diag": 900.0, "full": 300.0}
+_PARTS = {"1-d": 900.0, "bivariate": 675.0, "diag": 900.0, "full": 300.0}
 _N_CUES = {"1-d": 1, "bivariate": 2, "diag": None, "full": None}
 
 

@@ -37,13 +37,13 @@ __all__ = ["World"]
 
 GRANTED = 8192  # rows that a piece of work may see
 _EDGES = 4096  # rows of the memory that the test takes its scale from
-_GROWTH_ORDERED = 1.5
+_GROWTH_ORDERED = 2
 _MOST_APART = 20  # times the memory, with a half-life, after which it is rehearsed anyway
 _FEW = 10  # times (n_features + 1) rows for each component: with fewer the weak prior holds
 _TESTED, _OF = 64, 256  # rows tested for change
 _KNOWN, _KNOWN_MEMORIES = 200_000, 2  # rows, or memories: from then on what is new is a change, not an order
 _LASTED = 9  # times as many rows as before: from then on what came before is over
-_STARTS, _STARTS_ORDERED = 1, 3  # of a rehearsal; where the rows come in some order it is all there is
+_STARTS = 3  # where the rows come in some order, when somebody reads what has been learned of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +135,7 @@ class World:
         memory.
         """
         if self.ordered:
-            return self.rehearsed().mixture
+            return self.rehearsed(_STARTS).mixture
         if self.average is None:
             return self.learner.mixture
         current = self.learner.current
@@ -229,7 +229,7 @@ class World:
         problem.sample = Sample(kernel_rows(sampled.rows), sampled.weights)  # all of them, however many
         return problem
 
-    def rehearsed(self) -> Rehearsed:
+    def rehearsed(self, n_starts: int = 1) -> Rehearsed:
         """Look for a better mixture on the rows of the memory; of few rows with a prior, as the start is."""
         plan, n_components = self.plan, self.learner.n_components
         current = self.learner.current if self.average is None else self._settled
@@ -245,7 +245,6 @@ class World:
         random_state = np.random.RandomState([plan.seed, self.row % 2**32])
         problem = self._problem(n_components, prior)
         to_all = self._is_whole or self.ordered > 0
-        n_starts = _STARTS_ORDERED if self.ordered else _STARTS
         return rehearse(problem, rivals, n_starts=n_starts, random_state=random_state, to_all=to_all)
 
     def _grown(self) -> World:
