@@ -24,32 +24,26 @@ class _Worker:
         self.pid, self.done, self.result, self.error = os.getpid(), False, None, None
         self.cost, self.allowed, self.is_abandoned = 0.0, 0.0, False
         self._turn = threading.Condition()
-        self._is_working = False
         self._thread = threading.Thread(target=self._run, args=(work,), daemon=True)
 
     def advance(self, allowed: float) -> None:
-        """Let it work until the cost of what it did is so high, or it is done."""
+        """Let it work until the cost of what it did is higher than this, or it is done."""
         with self._turn:
-            if self.done or self.cost > allowed:
-                return
-            self.allowed, self._is_working = allowed, True
+            self.allowed = max(self.allowed, allowed)  # others may have asked for more, from other threads
             if self._thread.ident is None:
                 self._thread.start()
             self._turn.notify_all()
-            while self._is_working:
+            while not self.done and self.cost <= allowed:
                 self._turn.wait()
         if self.error is not None:
             raise self.error
 
     def breathe(self, cost: float) -> None:
         """Account for a piece of work; wait if there has been enough."""
-        self.cost += cost
-        if self.cost <= self.allowed:
-            return
         with self._turn:
-            self._is_working = False
-            self._turn.notify_all()
-            while not self._is_working and not self.is_abandoned:
+            self.cost += cost
+            while self.cost > self.allowed and not self.is_abandoned:
+                self._turn.notify_all()
                 self._turn.wait()
             if self.is_abandoned:
                 raise _Abandoned
@@ -71,7 +65,7 @@ class _Worker:
         finally:
             del _local.worker
             with self._turn:
-                self.done, self._is_working = True, False
+                self.done = True
                 self._turn.notify_all()
 
 
@@ -113,7 +107,12 @@ class Task:
         if worker is None or worker.pid != os.getpid():  # a thread does not live through a fork
             worker = self._worker = _Worker(self.work)
             weakref.finalize(self, worker.abandon)
-        worker.advance(allowed)
+        try:
+            worker.advance(allowed)
+        except BaseException:
+            if worker.done:  # it failed: whoever asks again begins anew
+                self._worker = None
+            raise
         return (worker.result,) if worker.done and worker.cost <= allowed else None
 
 

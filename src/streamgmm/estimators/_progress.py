@@ -57,6 +57,7 @@ class Progress:
                 return replace(self, stage=stage, n_rows=n_rows)
             begin = partial(_begun, stage, plan)
             if self.plan.is_spread:
+                stage.warn()
                 stage = Waiting(plan, stage, Task(begin), X[:0], weights[:0])
             else:
                 em, stage = begin()
@@ -138,14 +139,15 @@ class Progress:
 
 def _begun(warm_up: WarmUp, plan: Plan) -> tuple[BatchResult, World]:
     """Return the fit of the first rows, and the world that begins with it."""
-    em = warm_up.result
+    # in pieces it must not depend on whether somebody has asked for it before
+    em = warm_up.fitted() if plan.is_spread else warm_up.result
     learner = Learner.start(
         plan.rule,
         em.mixture,
         n_rows=warm_up.total,
         batch_size=plan.batch_size,
-        options=warm_up.options,
-        statistics=warm_up.statistics,
+        options=warm_up.options(em.mixture.n_components),
+        statistics=warm_up.statistics(em.mixture),
     )
     memory = plan.memory()
     if plan.memory_rows:  # rows that came again and again count there as they do in the fit

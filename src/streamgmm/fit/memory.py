@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,6 +15,7 @@ from streamgmm.statistics import Array
 NO_WEIGHTS = np.empty(0)
 _SEED = (0x73747265, 0x616D676D, 0x6D)
 _LEAST_ROOM = 1024
+_CLAIM = threading.Lock()
 
 Places = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -23,6 +25,13 @@ class Room:
 
     def __init__(self, rows: Any, weights: Array, ranks: Array, places: Places) -> None:
         self.filled, self.arrays = len(rows), (rows, weights, ranks, places)
+
+    def claim(self, begin: int, end: int) -> bool:
+        """Take the entries from ``begin`` on, to write there, if nobody has."""
+        with _CLAIM:  # copies of a memory may go on in several threads
+            is_free = self.filled == begin and end <= len(self.arrays[0])
+            self.filled = end if is_free else self.filled
+        return is_free
 
     def view(self, n: int) -> tuple[Any, Array, Array, Places]:
         """Return the first n entries."""
@@ -101,7 +110,7 @@ class Memory:
         n_seen = self.n_seen + len(X)
         places = np.arange(self.n_seen, n_seen)
         with np.errstate(divide="ignore"):
-            ranks = np.log(-np.log1p(-draws_of(_SEED, self.n_seen, len(X)))) - self._decay * places
+            ranks = np.log(-np.log1p(-draws_of(_SEED, self.n_seen, len(X)))) - self._growth * places
             if len(weights):
                 ranks -= np.log(weights)
         chosen = np.flatnonzero(ranks < self.limit)
@@ -112,14 +121,15 @@ class Memory:
         return memory._append(np.asarray(X)[chosen], w, ranks[chosen], places[chosen])
 
     @property
-    def _decay(self) -> float:
-        return -np.log(2.0) / self.half_life if self.half_life is not None else 0.0
+    def _growth(self) -> float:
+        """By how much the log weight of a row is more than that of the row before."""
+        return np.log(2.0) / self.half_life if self.half_life is not None else 0.0
 
     def _append(self, rows: Any, weights: Array, ranks: Array, places: Places) -> Memory:
         """Write entries behind those held, in a room of one's own if others have written there, or no room is left."""
         memory, n, room = self, self.n_held + len(rows), self.room
-        fits = room is not None and room.filled == self.n_held and n <= len(room.arrays[0])
-        if not fits or room is None or room.arrays[0].dtype != np.result_type(room.arrays[0], rows):
+        is_wide = room is not None and room.arrays[0].dtype == np.result_type(room.arrays[0], rows)
+        if room is None or not is_wide or not room.claim(self.n_held, n):
             memory = memory._trimmed(rows)
             room, n = memory.room, memory.n_held + len(rows)
             size = max(_LEAST_ROOM, 2 * n)
@@ -138,7 +148,7 @@ class Memory:
 
     def _trimmed(self, like: Any) -> Memory:
         """Return the memory with those entries only that are kept, and the next, which says where to stop."""
-        if self.room is None or not self._most or self.n_held <= self.bound + 1:
+        if self.room is None or not self._most or self.n_held <= self.bound:
             return self
         rows, weights, ranks, places = self.room.view(self.n_held)
         kept = np.sort(np.argpartition(ranks, self.bound)[: self.bound + 1])
@@ -156,25 +166,25 @@ class Memory:
             order = np.argpartition(ranks, self._most)
             limit, kept = float(ranks[order[self._most]]), np.sort(order[: self._most])
         else:
-            limit, kept = np.inf, np.flatnonzero(used)
+            limit, kept = self.limit, np.flatnonzero(used & (ranks < self.limit))
         rows, weights, places = rows[kept], weights[kept], places[kept]
         if self.is_weighted or self.half_life is not None:
             log_weights = np.log(weights)
-            age = self._decay * (self.n_seen - places)
-            p = -np.expm1(-np.exp(np.minimum(limit + self._decay * places + log_weights, 700.0)))
-            weights = np.exp(age + log_weights) / p
+            p = -np.expm1(-np.exp(np.minimum(limit + self._growth * places + log_weights, 700.0)))
+            weights = np.exp(log_weights - self._growth * (self.n_seen - places)) / p
         else:
             weights = NO_WEIGHTS
         return Sampled(rows, weights, places)
 
     def since(self, place: int) -> Memory:
         """Return the memory without the rows before a place; those after it are what they were."""
-        if self.room is None:
-            return self
-        arrays = self.room.view(self.n_held)
+        memory = self._trimmed(None)  # what is held beyond what is kept depends on how the rows came in calls
+        if memory.room is None:
+            return memory
+        arrays = memory.room.view(memory.n_held)
         kept = arrays[3] >= place
         room = Room(*(array[kept] for array in arrays))
-        return replace(self, n_held=room.filled, room=room)
+        return replace(memory, n_held=room.filled, room=room)
 
     @property
     def rows(self) -> Any:
@@ -191,6 +201,7 @@ class Memory:
         names = ("bound", "half_life", "n_whole", "n_seen", "is_weighted")
         settings = {name: getattr(self, name) for name in names}
         memory = self._trimmed(None)
+        settings["limit"] = memory.limit if np.isfinite(memory.limit) else None
         if memory.room is None:
             return settings, {}
         return settings, dict(zip(_ARRAYS, memory.room.view(memory.n_held), strict=True))
@@ -198,12 +209,12 @@ class Memory:
     @classmethod
     def from_record(cls, settings: Mapping[str, Any], arrays: Mapping[str, Array]) -> Memory:
         """Return the memory that `to_record` wrote."""
+        limit = np.inf if settings["limit"] is None else settings["limit"]
+        memory = cls(**{**settings, "limit": limit})
         if not arrays:
-            return cls(**settings)
-        rows, weights, ranks, places = (np.array(arrays[name]) for name in _ARRAYS)
-        memory = cls(**settings, n_held=len(rows), room=Room(rows, weights, ranks, places))
-        is_full = memory._most and len(ranks) > memory.bound
-        return replace(memory, limit=float(ranks.max())) if is_full else memory
+            return memory
+        room = Room(*(np.array(arrays[name]) for name in _ARRAYS))
+        return replace(memory, n_held=room.filled, room=room)
 
 
 _ARRAYS = ("rows", "weights", "ranks", "places")

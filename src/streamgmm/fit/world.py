@@ -242,9 +242,9 @@ class World:
 
     def _grown(self) -> World:
         """Rehearse, now or in pieces."""
-        if self.plan.is_spread:
-            return replace(self._frozen(), task=Task(self._rehearsed), granted=0.0, due=self._next_due())
         world = self._over() if self.ordered else self
+        if world.plan.is_spread:
+            return replace(world._frozen(), task=Task(world._rehearsed), granted=0.0, due=world._next_due())
         return replace(world._taken(world._rehearsed()), due=world._next_due())._frozen()
 
     def _over(self) -> World:
@@ -254,9 +254,10 @@ class World:
             return self
         world = replace(
             self,
-            memory=self.memory.since(self.ordered),
+            memory=self.memory.since(self.memory.n_seen - since),
             began=self.began + self.ordered,
             n_rows=since,
+            due=since,
             ordered=0,
             earlier=None,
         )
