@@ -21,35 +21,45 @@ class _Worker:
     """A thread that works as far as it is allowed, and no further."""
 
     def __init__(self, work: Callable[[], Any]) -> None:
-        self.pid, self.done, self.result, self.error = os.getpid(), False, None, None
+        self.pid, self.done = os.getpid(), False
+        self.result: Any = None
+        self.error: BaseException | None = None
         self.cost, self.allowed, self.is_abandoned = 0.0, 0.0, False
         self._turn = threading.Condition()
+        self._is_working = False
         self._thread = threading.Thread(target=self._run, args=(work,), daemon=True)
 
     def advance(self, allowed: float) -> None:
-        """Let it work until the cost of what it did is higher than this, or it is done."""
+        """Let it work until the cost of what it did is so high, or it is done."""
         with self._turn:
-            self.allowed = max(self.allowed, allowed)  # others may have asked for more, from other threads
-            if self._thread.ident is None:
-                self._thread.start()
-            self._turn.notify_all()
             while not self.done and self.cost <= allowed:
+                if not self._is_working:  # else somebody else has asked, perhaps for less
+                    self.allowed = allowed
+                    if self._thread.ident is None:
+                        self._thread.start()
+                    self._is_working = True
+                    self._turn.notify_all()
                 self._turn.wait()
-        if self.error is not None:
+        if self.error is not None and self.cost <= allowed:
             raise self.error
 
     def breathe(self, cost: float) -> None:
         """Account for a piece of work; wait if there has been enough."""
+        self.cost += cost
+        if self.cost <= self.allowed:
+            return
         with self._turn:
-            self.cost += cost
-            while self.cost > self.allowed and not self.is_abandoned:
-                self._turn.notify_all()
+            self._is_working = False
+            self._turn.notify_all()
+            while not self._is_working and not self.is_abandoned:
                 self._turn.wait()
             if self.is_abandoned:
                 raise _Abandoned
 
     def abandon(self) -> None:
         """Let the thread end."""
+        if self.pid != os.getpid():  # there is no thread here, and its lock may have been taken with the fork
+            return
         with self._turn:
             self.is_abandoned = True
             self._turn.notify_all()
@@ -65,7 +75,7 @@ class _Worker:
         finally:
             del _local.worker
             with self._turn:
-                self.done = True
+                self.done, self._is_working = True, False
                 self._turn.notify_all()
 
 
@@ -102,7 +112,10 @@ class Task:
         return Task, (self.work,)
 
     def result(self, allowed: float) -> tuple[Any] | None:
-        """Return the result in a tuple if it costs no more than ``allowed``, None if it costs more."""
+        """Return the result in a tuple if it costs no more than ``allowed``, None if it costs more.
+
+        An error in the work is raised where the result would be returned, each time.
+        """
         worker = self._worker
         if worker is None or worker.pid != os.getpid():  # a thread does not live through a fork
             worker = self._worker = _Worker(self.work)
@@ -122,6 +135,6 @@ def is_spread() -> bool:
 
 
 def breathe(cost: float) -> None:
-    """Say that a piece of work of this cost is done, in rows that a mixture has seen; without a task nothing."""
+    """Say that work of this cost is done, in rows that a mixture has seen; does nothing without a task."""
     if is_spread():
         _local.worker.breathe(cost)

@@ -27,11 +27,19 @@ class Room:
         self.filled, self.arrays = len(rows), (rows, weights, ranks, places)
 
     def claim(self, begin: int, end: int) -> bool:
-        """Take the entries from ``begin`` on, to write there, if nobody has."""
+        """Take the entries from ``begin`` on, to write there, if there is room and nobody has."""
         with _CLAIM:  # copies of a memory may go on in several threads
             is_free = self.filled == begin and end <= len(self.arrays[0])
             self.filled = end if is_free else self.filled
         return is_free
+
+    def __reduce__(self) -> tuple[type[Room], tuple[Any, Array, Array, Places]]:
+        return Room, self.view(self.filled)  # what lies behind was never written
+
+    def takes(self, rows: Any) -> bool:
+        """Tell whether rows keep all their digits here."""
+        dtype = self.arrays[0].dtype
+        return bool(dtype == np.result_type(dtype, rows.dtype))
 
     def view(self, n: int) -> tuple[Any, Array, Array, Places]:
         """Return the first n entries."""
@@ -63,6 +71,7 @@ class Memory:
     Parameters
     ----------
     bound : int
+        At least 1. Up to twice as many are held between two looks at which are to be kept.
     half_life : float, optional
         In rows; None weighs all rows alike, however old.
     n_whole : int, default=0
@@ -110,35 +119,33 @@ class Memory:
         n_seen = self.n_seen + len(X)
         places = np.arange(self.n_seen, n_seen)
         with np.errstate(divide="ignore"):
-            ranks = np.log(-np.log1p(-draws_of(_SEED, self.n_seen, len(X)))) - self._growth * places
+            ranks = np.log(-np.log1p(-draws_of(_SEED, self.n_seen, len(X)))) - self._decay * places
             if len(weights):
                 ranks -= np.log(weights)
-        chosen = np.flatnonzero(ranks < self.limit)
+        chosen, rows = np.flatnonzero(ranks < self.limit), np.asarray(X)
         memory = replace(self, n_seen=n_seen, is_weighted=self.is_weighted or len(weights) > 0)
-        if not len(chosen) and self.room is not None:
+        if not len(chosen) and self.room is not None and self.room.takes(rows):
             return memory
         w = weights[chosen] if len(weights) else np.ones(len(chosen))
-        return memory._append(np.asarray(X)[chosen], w, ranks[chosen], places[chosen])
+        return memory._append(rows[chosen], w, ranks[chosen], places[chosen])
 
     @property
-    def _growth(self) -> float:
-        """By how much the log weight of a row is more than that of the row before."""
+    def _decay(self) -> float:
         return np.log(2.0) / self.half_life if self.half_life is not None else 0.0
 
     def _append(self, rows: Any, weights: Array, ranks: Array, places: Places) -> Memory:
-        """Write entries behind those held, in a room of one's own if others have written there, or no room is left."""
+        """Write entries behind those held, in a larger room if it is full or others have written there."""
         memory, n, room = self, self.n_held + len(rows), self.room
-        is_wide = room is not None and room.arrays[0].dtype == np.result_type(room.arrays[0], rows)
-        if room is None or not is_wide or not room.claim(self.n_held, n):
-            memory = memory._trimmed(rows)
+        if room is None or not room.takes(rows) or not room.claim(self.n_held, n):
+            memory = memory._trimmed()
             room, n = memory.room, memory.n_held + len(rows)
             size = max(_LEAST_ROOM, 2 * n)
             if n_most := self._most:
                 size = max(n, min(size, 2 * n_most))
             room = _enlarged(room, memory.n_held, size, rows)
+            room.filled = n
         for array, new in zip(room.arrays, (rows, weights, ranks, places), strict=True):
             array[memory.n_held : n] = new
-        room.filled = n
         return replace(memory, n_held=n, room=room)
 
     @property
@@ -146,7 +153,7 @@ class Memory:
         """How many rows are kept at most, 0 as long as all are."""
         return 0 if self.n_seen <= self.n_whole else self.bound
 
-    def _trimmed(self, like: Any) -> Memory:
+    def _trimmed(self) -> Memory:
         """Return the memory with those entries only that are kept, and the next, which says where to stop."""
         if self.room is None or not self._most or self.n_held <= self.bound:
             return self
@@ -170,15 +177,15 @@ class Memory:
         rows, weights, places = rows[kept], weights[kept], places[kept]
         if self.is_weighted or self.half_life is not None:
             log_weights = np.log(weights)
-            p = -np.expm1(-np.exp(np.minimum(limit + self._growth * places + log_weights, 700.0)))
-            weights = np.exp(log_weights - self._growth * (self.n_seen - places)) / p
+            p = -np.expm1(-np.exp(np.minimum(limit + self._decay * places + log_weights, 700.0)))
+            weights = np.exp(log_weights - self._decay * (self.n_seen - places)) / p
         else:
             weights = NO_WEIGHTS
         return Sampled(rows, weights, places)
 
     def since(self, place: int) -> Memory:
         """Return the memory without the rows before a place; those after it are what they were."""
-        memory = self._trimmed(None)  # what is held beyond what is kept depends on how the rows came in calls
+        memory = self._trimmed()  # what is held beyond what is kept depends on how the rows came in calls
         if memory.room is None:
             return memory
         arrays = memory.room.view(memory.n_held)
@@ -198,9 +205,10 @@ class Memory:
 
     def to_record(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return settings, which JSON can hold, and named arrays."""
-        names = ("bound", "half_life", "n_whole", "n_seen", "is_weighted")
-        settings = {name: getattr(self, name) for name in names}
-        memory = self._trimmed(None)
+        counts = {name: int(getattr(self, name)) for name in ("bound", "n_whole", "n_seen")}
+        half_life = None if self.half_life is None else float(self.half_life)
+        settings = {**counts, "half_life": half_life, "is_weighted": bool(self.is_weighted)}
+        memory = self._trimmed()
         settings["limit"] = memory.limit if np.isfinite(memory.limit) else None
         if memory.room is None:
             return settings, {}
@@ -213,8 +221,9 @@ class Memory:
         memory = cls(**{**settings, "limit": limit})
         if not arrays:
             return memory
-        room = Room(*(np.array(arrays[name]) for name in _ARRAYS))
-        return replace(memory, n_held=room.filled, room=room)
+        rows, weights, ranks = (np.array(arrays[name]) for name in _ARRAYS[:3])
+        room = Room(rows, weights, ranks, np.array(arrays["places"], dtype=np.int64))
+        return replace(memory, n_held=len(rows), room=room)
 
 
 _ARRAYS = ("rows", "weights", "ranks", "places")
@@ -222,18 +231,12 @@ _ARRAYS = ("rows", "weights", "ranks", "places")
 
 def _enlarged(room: Room | None, n: int, size: int, like: Any) -> Room:
     """Return a room of this size that begins with the first n entries of another."""
-    if room is None:
-        empty = np.empty((size, like.shape[1]), dtype=like.dtype), np.empty(size), np.empty(size)
-        larger = Room(*empty, np.empty(size, dtype=np.int64))
-    else:
-        arrays = []
-        for old, dtype in zip(
-            room.arrays, (np.result_type(room.arrays[0], like), "f8", "f8", "i8"), strict=True
-        ):
-            new = np.empty((size, *old.shape[1:]), dtype=dtype)
+    dtype = like.dtype if room is None else np.result_type(room.arrays[0].dtype, like.dtype)
+    rows = np.empty((size, like.shape[1]), dtype=dtype)
+    larger = Room(rows, np.empty(size), np.empty(size), np.empty(size, dtype=np.int64))
+    if room is not None:
+        for new, old in zip(larger.arrays, room.arrays, strict=True):
             new[:n] = old[:n]
-            arrays.append(new)
-        larger = Room(*arrays)
     return larger
 
 

@@ -133,7 +133,7 @@ class World:
         memory.
         """
         if self.ordered:
-            return self._rehearsed().mixture
+            return self.rehearsed().mixture
         if self.average is None:
             return self.learner.mixture
         current = self.learner.current
@@ -146,6 +146,8 @@ class World:
 
     def learn(self, X: Any, weights: Array) -> tuple[World, Info]:
         """Return the world after more rows, and what happened to their mini-batches."""
+        if self.plan.rule.makes_passes:  # it must see all rows of a pass at once, and keeps none
+            return self._learn_some(X, weights)
         world, happened, begin = replace(self, detector=deepcopy(self.detector)), [], 0
         while begin < len(X):
             step = world.plan.stretch if world.task is None else world.plan.stride
@@ -223,7 +225,7 @@ class World:
             n_threads=plan.n_threads,
         )
 
-    def _rehearsed(self) -> Rehearsed:
+    def rehearsed(self) -> Rehearsed:
         """Look for a better mixture on the rows of the memory; of few rows with a prior, as the start is."""
         plan, n_components = self.plan, self.learner.n_components
         current = self.learner.current if self.average is None else self._settled
@@ -244,8 +246,8 @@ class World:
         """Rehearse, now or in pieces."""
         world = self._over() if self.ordered else self
         if world.plan.is_spread:
-            return replace(world._frozen(), task=Task(world._rehearsed), granted=0.0, due=world._next_due())
-        return replace(world._taken(world._rehearsed()), due=world._next_due())._frozen()
+            return replace(world._frozen(), task=Task(world.rehearsed), granted=0.0, due=world._next_due())
+        return replace(world._taken(world.rehearsed()), due=world._next_due())._frozen()
 
     def _over(self) -> World:
         """Return the world of the rows since the last that were seen to differ, if these are most by far."""
