@@ -46,17 +46,17 @@ class Progress:
         assert self.em is not None  # a learner is made from EM's fit
         return self.em
 
-    def learn(self, X: Any, weights: Array, n_threads: int | None) -> Progress:
+    def learn(self, X: Any, weights: Array, n_threads: int | None, *, is_spread: bool = False) -> Progress:
         """Return the progress after more rows."""
         stage, history, em = self.stage, self.history, self.em
-        n_rows, plan = self.n_rows + len(X), replace(self.plan, n_threads=n_threads)
+        n_rows, plan = self.n_rows + len(X), replace(self.plan, n_threads=n_threads, is_spread=is_spread)
         if isinstance(stage, WarmUp):
             stage, taken = stage.add(X, weights)
             X, weights = X[taken:], weights[taken:]
             if not stage.is_complete:
                 return replace(self, stage=stage, n_rows=n_rows)
             begin = partial(_begun, stage, plan)
-            if self.plan.is_spread:
+            if is_spread:
                 stage.warn()
                 stage = Waiting(plan, stage, Task(begin), X[:0], weights[:0])
             else:

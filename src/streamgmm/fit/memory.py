@@ -188,9 +188,9 @@ class Memory:
         memory = self._trimmed()  # what is held beyond what is kept depends on how the rows came in calls
         if memory.room is None:
             return memory
-        arrays = memory.room.view(memory.n_held)
-        kept = arrays[3] >= place
-        room = Room(*(array[kept] for array in arrays))
+        rows, weights, ranks, places = memory.room.view(memory.n_held)
+        kept = places >= place
+        room = Room(rows[kept], weights[kept], ranks[kept], places[kept])
         return replace(memory, n_held=room.filled, room=room)
 
     @property

@@ -163,7 +163,8 @@ class World:
         """Learn rows of one stretch; at its end see whether there is something to do."""
         n_rows = self.n_rows + len(X)
         learner, info = self.learner.learn(X, weights, n_threads=self.plan.n_threads)
-        world = replace(self, learner=learner, n_rows=n_rows, pending=self.pending + float(info.weight.sum()))
+        pending = float(np.cumsum([self.pending, *info.weight])[-1])  # in their order, however calls are cut
+        world = replace(self, learner=learner, n_rows=n_rows, pending=pending)
         if self.remembers:
             if info.refused.any():
                 weights = (weights if len(weights) else np.ones(len(X))) * ~np.repeat(
