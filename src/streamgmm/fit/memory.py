@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from streamgmm._compat.functools import cached_property
 from streamgmm.statistics import Array
 
 NO_WEIGHTS = np.empty(0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import partial
 from typing import Any
@@ -55,8 +55,9 @@ def to_record(world: World) -> Record:
     settings: dict[str, Any] = {name: getattr(world, name) for name in _NUMBERS}
     settings["events"] = [list(event) for event in world.events]
     arrays: dict[str, Array] = {}
-    parts = {"learner": world.learner, "memory": world.memory, "test": world.test}
-    records = {name: part.to_record() for name, part in parts.items() if part is not None}
+    records = {"learner": world.learner.to_record(), "memory": world.memory.to_record()}
+    if world.test is not None:
+        records["test"] = world.test.to_record()
     if world.average is not None:
         records["average"] = {"n_rows": world.average.n_rows}, _arrays_of(world.average.sums)
     if world.earlier is not None:
@@ -76,7 +77,7 @@ def from_record(plan: Plan, settings: Mapping[str, Any], arrays: Mapping[str, Ar
         name: {key.partition(".")[2]: array for key, array in arrays.items() if key.startswith(f"{name}.")}
         for name in ("learner", "memory", "test", "average", "earlier", "task")
     }
-    read = {
+    read: dict[str, Callable[[Mapping[str, Any], Mapping[str, Array]], Any]] = {
         "learner": Learner.from_record,
         "memory": Memory.from_record,
         "test": ChangeTest.from_record,
@@ -97,9 +98,9 @@ def _arrays_of(sums: Statistics) -> dict[str, Array]:
 
 
 def _average(settings: Mapping[str, Any], arrays: Mapping[str, Array]) -> Average:
-    numbers = {name: float(arrays[name]) for name in ("weight", "log_likelihood")}
-    others = {name: np.asarray(array) for name, array in arrays.items() if name not in numbers}
-    return Average(Statistics(**numbers, **others), settings["n_rows"])
+    weight, log_likelihood = float(arrays["weight"]), float(arrays["log_likelihood"])
+    moments = (np.asarray(arrays[name]) for name in ("nk", "s1", "s2", "origin"))
+    return Average(Statistics(weight, log_likelihood, *moments), settings["n_rows"])
 
 
 def _mixture(plan: Plan, settings: Mapping[str, Any], arrays: Mapping[str, Array]) -> Mixture:

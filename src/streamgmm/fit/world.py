@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from streamgmm._compat.functools import cached_property
 from streamgmm._pieces import Task
 from streamgmm.mixture import Mixture
 from streamgmm.priors import ConjugatePrior
@@ -241,7 +241,8 @@ class World:
             prior = "weak"
         random_state = np.random.RandomState([plan.seed, self.row % 2**32])
         problem = self._problem(n_components, prior)
-        return rehearse(problem, rivals, n_starts=_STARTS, random_state=random_state)
+        to_all = self._is_whole or self.ordered > 0
+        return rehearse(problem, rivals, n_starts=_STARTS, random_state=random_state, to_all=to_all)
 
     def _grown(self) -> World:
         """Rehearse, now or in pieces."""
