@@ -1,10 +1,9 @@
-"""What is learned of a stream beside the rule: memory, rehearsal, order, change, and the number of components."""
+"""What is learned of a stream beside the rule: rehearsal, order, change, the number of components."""
 
 from __future__ import annotations
 
 import copy
 import pickle
-import sys
 import threading
 import warnings
 
@@ -12,9 +11,8 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from streamgmm import Mixture, OnlineGaussianMixture, _pieces, rules
+from streamgmm import Mixture, OnlineGaussianMixture, rules
 from streamgmm.fit import world as world_module
-from streamgmm.fit.events import Event
 from streamgmm.fit.memory import Memory
 from streamgmm.rules.schedules import HalfLife
 
@@ -37,7 +35,7 @@ def model_of(**params):
 
 
 def learned(model, X, size, weights=None):
-    """Learn rows in calls of so many; warnings of an order or a change are what some of these streams want."""
+    """Learn rows in calls of so many, and let the warnings be: of an order, of equal rows."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning)
         for begin in range(0, len(X), size):
@@ -207,24 +205,6 @@ def test_reading_changes_nothing(name):
     assert_same(model, silent)
 
 
-def test_nobody_who_works_in_pieces_rests_where_others_would_wait(monkeypatch):
-    """A `cached_property` of Python 3.11 holds a lock of all instances until it is done."""
-    breathe, seen = _pieces._Worker.breathe, set()
-
-    def looked_at(worker, cost):
-        frame = sys._getframe()
-        while frame is not None:
-            code = frame.f_code
-            seen.add((code.co_name, code.co_filename.rpartition("/")[2]))
-            frame = frame.f_back
-        breathe(worker, cost)
-
-    monkeypatch.setattr(_pieces._Worker, "breathe", looked_at)
-    learned(model_of(rehearsal="spread", prior="weak"), rows_of(TRUTH, 16_384), 256)
-    assert ("rehearse", "rehearsal.py") in seen
-    assert ("__get__", "functools.py") not in seen
-
-
 def test_copies_in_threads_do_not_disturb_each_other():
     model = learned(model_of(memory_rows=4000), rows_of(TRUTH, 512), 256)
     streams = [rows_of(TRUTH, 3000, seed) for seed in range(4)]
@@ -384,8 +364,7 @@ def test_rows_in_an_order_are_learned_from_memory(name, rehearsal):
     X = X[ORDERS[name](X, labels)]
     model = model_of(memory_rows=2000, rehearsal=rehearsal)
     with pytest.warns(UserWarning, match=ORDERED) as told:
-        for begin in range(0, len(X), 1024):
-            model.partial_fit(X[begin : begin + 1024])
+        model.partial_fit(X)
     assert reasons(model).count("order") == len([w for w in told if ORDERED in str(w.message)]) == 1
     event = next(e for e in model.events_ if e.reason == "order")
     assert str(told[0].message) == str(event)

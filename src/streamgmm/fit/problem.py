@@ -54,8 +54,6 @@ class Problem:
         self.rows, self.n_components, self.kind = rows, n_components, covariance.get(covariance_type)
         self.reg_covar, self.prior, self.n_threads = reg_covar, prior, n_threads
         self._options: dict[int, Options] = {}
-        self._sample: Sample | None = None
-        self._weak: tuple[Array, Array] | None = None
 
     @cached_property
     def _uniform(self) -> Sample:
@@ -63,14 +61,9 @@ class Problem:
         X, weights = self.rows.sample
         return Sample(kernel_rows(X), weights)
 
-    @property
+    @cached_property
     def sample(self) -> Sample:
         """All rows if they are few, else a sample in which few rows far from all others are not missing."""
-        if self._sample is None:  # not a `cached_property`: that of Python 3.11 keeps all others waiting, and
-            self._sample = self._sampled()  # who works in pieces rests on the way
-        return self._sample
-
-    def _sampled(self) -> Sample:
         if self.rows.n_samples <= WHOLE:
             return self._uniform
         first = self._start(self._uniform, self.n_components, np.random.RandomState(0))
@@ -88,8 +81,7 @@ class Problem:
         if n_components not in self._options:
             prior: Any = self.prior
             if prior == "weak":
-                self._weak = self._weak or self._moments()
-                prior = priors.weak_prior(*self._weak, n_components)
+                prior = priors.weak_prior(*self._moments, n_components)
             shape = n_components, self.rows.n_features
             self._options[n_components] = priors.options(self.kind, *shape, self._floor, prior)
         return self._options[n_components]
@@ -125,6 +117,7 @@ class Problem:
         options = self.options(mixture.n_components)
         return Climb(mixture, self.sample.X, self.sample.weights, options)
 
+    @cached_property
     def _moments(self) -> tuple[Array, Array]:
         """Mean and covariance of all rows, as mclust's prior takes them.
 
