@@ -211,7 +211,9 @@ class World:
         """Grant the rehearsal some more work; take what it has found when it is done."""
         world = replace(self, granted=self.granted + GRANTED)
         found = task.result(world.granted)
-        return world if found is None else replace(world, task=None)._taken(found[0])
+        if found is None:
+            return world
+        return replace(world, task=None)._taken(found[0], is_whole=False)  # others have come since
 
     # What the memory is for
 
@@ -249,7 +251,8 @@ class World:
         world = self._over() if self.ordered else self
         if world.plan.is_spread:
             return replace(world._frozen(), task=Task(world.rehearsed), granted=0.0, due=world._next_due())
-        return replace(world._taken(world.rehearsed()), due=world._next_due())._frozen()
+        world = world._taken(world.rehearsed(), is_whole=world._is_whole)
+        return replace(world, due=world._next_due())._frozen()
 
     def _over(self) -> World:
         """Return the world of the rows since the last that were seen to differ, if these are most by far."""
@@ -267,11 +270,11 @@ class World:
         )
         return world._told("over", since=world.began)
 
-    def _taken(self, found: Rehearsed) -> World:
+    def _taken(self, found: Rehearsed, *, is_whole: bool) -> World:
         """Take what was found if it is better; where no row was left out it is the fit to all."""
         world = self
         n_effective = self.average.n_effective if self.average is not None else 0.0
-        takes = self._is_whole or self.ordered or found.is_better(n_effective)
+        takes = is_whole or self.ordered or found.is_better(n_effective)
         if takes:
             world = self._with(found)
             if max(found.gain, found.lag) > 0:
@@ -297,7 +300,7 @@ class World:
             statistics=statistics,
         )
         average = self._averaged(found.mixture, statistics.weight)
-        return replace(self, learner=learner, average=average, pending=0.0)
+        return replace(self, learner=learner, average=average, pending=0.0, behind=0.0)
 
     @property
     def _is_whole(self) -> bool:
