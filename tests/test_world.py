@@ -148,8 +148,8 @@ MOMENTS = {
     ),
     "start in pieces is due": (
         lambda: rows_of(TRUTH, 9216),
-        {"rehearsal": "spread", "init_size": 512, "n_components": 1},
-        512,
+        {"rehearsal": "spread", "n_components": 2},
+        256,
         lambda p: p.world is None and p.stage.task._worker is None,
     ),
     "rows wait": (
@@ -352,7 +352,7 @@ def test_work_in_pieces_gives_up_nothing_that_came_since(monkeypatch):
         was_at_work = world is not None and world.task is not None
     assert was_at_work
     assert world.memory.is_whole
-    assert world.average.n_rows + world.pending == begin + 128 > 4096 + 2048
+    assert world.average.n_rows + world.pending == world.n_rows > 4096 + 2048
 
 
 def test_what_stands_for_many_rows_is_not_given_up_for_a_few():
@@ -492,7 +492,9 @@ def test_somebodys_detector_takes_the_place_of_the_test(memory_rows):
     assert whole._progress.world.test is None
     assert_same(whole, learned(fresh(), X, 640))
     model = learned(fresh(), X[:13_056], 256)
+    values = model._progress.world.detector.values
     learned(copy.copy(model), rows_of(OTHER, 640, 2), 64)
+    assert model._progress.world.detector.values == values
     other, bad = pickle.loads(pickle.dumps(model)), X[13_056:].copy()
     bad[-1] = np.nan
     with pytest.raises(ValueError, match="NaN"):
