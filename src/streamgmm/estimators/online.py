@@ -36,7 +36,8 @@ from ._warmup import Settings, WarmUp
 
 _SCALE_ROWS = 100
 _LEAST_SIZE, _FOR_EACH, _FOR_EACH_PARAMETER = 1000, 40, 2  # rows for the start
-_MEMORY_ROWS, _MEMORY_ROWS_EACH = 20_000, 10  # and for each parameter
+_MEMORY_ROWS, _MEMORY_ROWS_EACH = 20_000, 30  # and for each parameter
+_MEMORY_VALUES = 1 << 23  # at most, 64 MiB
 _FIXED = (  # parameters that what has been learned depends on
     "n_components",
     "covariance_type",
@@ -437,7 +438,10 @@ class OnlineGaussianMixture(ReadingMixin):
         )
         memory_rows = self.memory_rows
         if memory_rows is None:
-            memory_rows = max(_MEMORY_ROWS, _MEMORY_ROWS_EACH * n_parameters) if rule.rehearses else 0
+            memory_rows = max(
+                _MEMORY_ROWS, min(_MEMORY_ROWS_EACH * n_parameters, _MEMORY_VALUES // n_features)
+            )
+            memory_rows = memory_rows if rule.rehearses else 0
         plan = Plan(
             None if is_auto else least,
             self.max_components,
