@@ -25,6 +25,13 @@ OTHER = Mixture([0.5, 0.5], [[-3.0, 9.0], [9.0, -3.0]], [np.eye(2), 3 * np.eye(2
 ORDERED = "not in random order"
 
 
+@pytest.fixture(autouse=True)
+def worlds_soon_known(monkeypatch):
+    """Of a young stream what is new is an order, for 200 000 rows: too many for quick tests."""
+    monkeypatch.setattr(world_module, "_KNOWN", 0)
+    monkeypatch.setattr(world_module, "_KNOWN_MEMORIES", 10)
+
+
 def rows_of(mixture, n_samples, seed=0):
     return mixture.sample(n_samples, random_state=seed)[0]
 
@@ -504,6 +511,15 @@ def test_somebodys_detector_takes_the_place_of_the_test(memory_rows):
     assert fake.values == []
     if memory_rows:
         assert loss(whole, OTHER) < 0.05
+
+
+def test_without_a_memory_nothing_can_be_learned_from_it(monkeypatch):
+    """However young the stream is, an alarm is a change then: there are no rows to fit an order to."""
+    monkeypatch.setattr(world_module, "_KNOWN", 10**9)
+    X = np.concatenate([rows_of(TRUTH, 6400), rows_of(OTHER, 6400, 1)])
+    model = learned(model_of(memory_rows=0, drift_detector=Fake()), X, 640)
+    assert set(reasons(model)) == {"change"}
+    assert_valid(model, X)
 
 
 def test_a_detector_that_is_none_is_refused():

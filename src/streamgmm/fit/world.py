@@ -354,7 +354,7 @@ class World:
     def _is_known(self) -> bool:
         """Whether this world was seen for so long that what is new must be a change of it."""
         known = max(_KNOWN, _KNOWN_MEMORIES * self.plan.memory_rows)
-        return self.plan.half_life is not None or self.n_rows >= known
+        return self.plan.half_life is not None or not self.remembers or self.n_rows >= known
 
     def _anew(self, since: int) -> World:
         """Return the world that begins now; until there are enough rows, the rule adapts what was learned."""
