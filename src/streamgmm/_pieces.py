@@ -120,7 +120,12 @@ class Task:
         if worker is None or worker.pid != os.getpid():  # a thread does not live through a fork
             worker = self._worker = _Worker(self.work)
             weakref.finalize(self, worker.abandon)
-        worker.advance(allowed)
+        try:
+            worker.advance(allowed)
+        except BaseException:
+            if worker.done:  # it failed: whoever asks again begins anew
+                self._worker = None
+            raise
         return (worker.result,) if worker.done and worker.cost <= allowed else None
 
 

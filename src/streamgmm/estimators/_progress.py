@@ -47,17 +47,18 @@ class Progress:
         assert self.em is not None  # a learner is made from EM's fit
         return self.em
 
-    def learn(self, X: Any, weights: Array, n_threads: int | None) -> Progress:
+    def learn(self, X: Any, weights: Array, n_threads: int | None, *, is_spread: bool = False) -> Progress:
         """Return the progress after more rows."""
         stage, history, em = self.stage, self.history, self.em
-        n_rows, plan = self.n_rows + len(X), replace(self.plan, n_threads=n_threads)
+        n_rows, plan = self.n_rows + len(X), replace(self.plan, n_threads=n_threads, is_spread=is_spread)
         if isinstance(stage, WarmUp):
             stage, taken = stage.add(X, weights)
             X, weights = X[taken:], weights[taken:]
             if not stage.is_complete:
                 return replace(self, stage=stage, n_rows=n_rows)
             begin = partial(_begun, stage, plan)
-            if self.plan.is_spread:
+            if is_spread:
+                stage.warn()
                 stage = Waiting(plan, stage, Task(begin), X[:0], weights[:0])
             else:
                 em, stage = begin()
@@ -139,14 +140,15 @@ class Progress:
 
 def _begun(warm_up: WarmUp, plan: Plan) -> tuple[BatchResult, World]:
     """Return the fit of the first rows, and the world that begins with it."""
-    em = warm_up.result
+    # in pieces it must not depend on whether somebody has asked for it before
+    em = warm_up.fitted() if plan.is_spread else warm_up.result
     learner = Learner.start(
         plan.rule,
         em.mixture,
         n_rows=warm_up.total,
         batch_size=plan.batch_size,
-        options=warm_up.options,
-        statistics=warm_up.statistics,
+        options=warm_up.options(em.mixture.n_components),
+        statistics=warm_up.statistics(em.mixture),
     )
     memory = plan.memory()
     if plan.memory_rows:  # rows that came again and again count there as they do in the fit

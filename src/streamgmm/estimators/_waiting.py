@@ -50,8 +50,12 @@ class Waiting:
 
     def learn(self, X: Any, weights: Array) -> tuple[Waiting, Info]:
         """Return what waits after more rows, and what happened to those that were learned."""
-        waiting, happened, begin, stride = self, [], 0, self.plan.stride
+        happened: list[Info] = []
+        waiting, begin, stride = self, 0, self.plan.stride
         while begin < len(X):
+            if waiting.is_over and waiting.world is not None:  # the rest goes on as it would in another call
+                world, info = waiting.world.learn(X[begin:], weights[begin:] if len(weights) else weights)
+                return replace(waiting, world=world), Info.join([*happened, info])
             end = min(len(X), begin + stride - waiting.n_since % stride)
             waiting = waiting._held(X[begin:end], weights[begin:end] if len(weights) else weights)
             if waiting.n_since % stride == 0:

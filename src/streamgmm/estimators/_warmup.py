@@ -169,10 +169,9 @@ class WarmUp:
             f"got {self.n_distinct} in n_samples={self.n_rows} rows"
         )
 
-    @cached_property
-    def options(self) -> Options:
-        """Regularization and prior for the rules that follow."""
-        return self._options(self.settings.prior, self.result.mixture.n_components)
+    def options(self, n_components: int) -> Options:
+        """Return regularization and prior for the rules that follow."""
+        return self._options(self.settings.prior, n_components)
 
     def _options(self, choice: str | ConjugatePrior | None, n_components: int) -> Options:
         w = self.fit_weights
@@ -195,7 +194,7 @@ class WarmUp:
         For a rule that starts cold, a mixture of the rows' scale, as no iteration of EM.
         """
         result = self.fitted()
-        self._warn()
+        self.warn()
         return result
 
     def fitted(self) -> BatchResult:
@@ -243,13 +242,13 @@ class WarmUp:
         few = n_rows < 10 * (self.X.shape[1] + 1) * settings.n_components or settings.n_most is not None
         return "weak" if few and settings.prior is None else settings.prior
 
-    @property
-    def statistics(self) -> Statistics:
-        """The rows' statistics under the fit."""
+    def statistics(self, mixture: Mixture) -> Statistics:
+        """Return the rows' statistics under a mixture."""
         rows = ArrayRows(self.X, self.fit_weights)
-        return rows.e_step(self.result.mixture, n_threads=self.settings.n_threads)
+        return rows.e_step(mixture, n_threads=self.settings.n_threads)
 
-    def _warn(self) -> None:
+    def warn(self) -> None:
+        """Warn of rows that are equal, or constant in a feature."""
         n_rows = self.n_rows
         constant = tuple(int(a) for a in np.flatnonzero(np.ptp(self.X, axis=0) == 0))
         if constant and n_rows > 1:

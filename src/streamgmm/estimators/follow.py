@@ -129,8 +129,13 @@ def _with_snapshot(trail: Trail, estimator: OnlineGaussianMixture) -> Trail:
 def _in_order(trail: Trail, n_permuted: int) -> Trail:
     """Give EM's fits of the first rows the order of the mixture that came of them."""
     mixtures = trail.mixtures
-    first = tuple(reorder(one, match(one, mixtures[n_permuted])) for one in mixtures[: max(n_permuted, 0)])
+    first = tuple(_ordered_as(one, mixtures[n_permuted]) for one in mixtures[: max(n_permuted, 0)])
     return Trail(trail.rows, (*first, *mixtures[len(first) :]))
+
+
+def _ordered_as(mixture: Mixture, other: Mixture) -> Mixture:
+    """Return the mixture in the order of another, as it is if that has not as many components."""
+    return reorder(mixture, match(mixture, other)) if mixture.n_components == other.n_components else mixture
 
 
 def match(mixture: Mixture, other: Mixture) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from copy import deepcopy
 from dataclasses import KW_ONLY, dataclass, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -209,7 +210,7 @@ class OnlineGaussianMixture(ReadingMixin):
             rows = rows_of(X, sample_weight, estimator=self, reset=True, learns=True, keeps_zeros=True)
             order = self._order()
             for epoch in range(self.max_epochs):
-                self._learn(rows, order)
+                self._learn(rows, order, is_spread=False)
                 progress = self._progress
                 if isinstance(progress.stage, WarmUp):
                     self._require_start(progress, progress.stage)
@@ -219,7 +220,7 @@ class OnlineGaussianMixture(ReadingMixin):
             self._take_columns(rows)
         return self
 
-    def _learn(self, rows: Rows, order: np.random.RandomState | None = None) -> None:
+    def _learn(self, rows: Rows, order: np.random.RandomState | None = None, *, is_spread: bool) -> None:
         """Learn rows in a random order, or in theirs, from the start if there is nothing yet."""
         rule = rules.get(self.rule)
         progress: Progress | None = getattr(self, "_progress", None)
@@ -230,7 +231,7 @@ class OnlineGaussianMixture(ReadingMixin):
             parts = rows.shuffled(order, batch_size)
         for X, weights in parts:
             progress = progress or self._begin(X.shape[1])
-            progress = progress.learn(X, weights, self.n_threads)
+            progress = progress.learn(X, weights, self.n_threads, is_spread=is_spread)
         assert progress is not None  # there is at least one row
         self._progress = progress
 
@@ -294,7 +295,7 @@ class OnlineGaussianMixture(ReadingMixin):
                 was = self._progress.parameters
                 require_same({name: (was[name], now[name]) for name in _FIXED}, "call `fit` to start anew")
             rows = rows_of(X, sample_weight, estimator=self, reset=first, learns=True, keeps_zeros=True)
-            self._learn(rows)
+            self._learn(rows, is_spread=self.rehearsal == "spread")
             if first:
                 self._take_columns(rows)
         return self
@@ -404,6 +405,11 @@ class OnlineGaussianMixture(ReadingMixin):
             raise ValueError(
                 f"rule {rule.name!r} takes no `memory_rows`: leave it None, got {self.memory_rows}"
             )
+        if self.drift_detector is not None and not hasattr(self.drift_detector, "drift_detected"):
+            raise ValueError(
+                "`drift_detector` must have a method `update` and an attribute `drift_detected`, as River's "
+                f"detectors have, got {self.drift_detector!r}"
+            )
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         batch_size = self._batch_size(rule)
         is_auto = self.n_components == AUTO
@@ -448,8 +454,7 @@ class OnlineGaussianMixture(ReadingMixin):
             size,
             memory_rows,
             self.on_drift,
-            self.drift_detector,
-            self.rehearsal == "spread",
+            deepcopy(self.drift_detector),
         )
         warm_up = WarmUp(settings, np.empty((0, n_features)), np.empty(0))
         parameters = {name: getattr(self, name) for name in _FIXED}

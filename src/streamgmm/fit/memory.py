@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from streamgmm.statistics import Array
 NO_WEIGHTS = np.empty(0)
 _SEED = (0x73747265, 0x616D676D, 0x6D)
 _LEAST_ROOM = 1024
+_CLAIM = threading.Lock()
 
 Places = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -23,6 +25,13 @@ class Room:
 
     def __init__(self, rows: Any, weights: Array, ranks: Array, places: Places) -> None:
         self.filled, self.arrays = len(rows), (rows, weights, ranks, places)
+
+    def claim(self, begin: int, end: int) -> bool:
+        """Take the entries from ``begin`` on, to write there, if there is room and nobody has."""
+        with _CLAIM:  # copies of a memory may go on in several threads
+            is_free = self.filled == begin and end <= len(self.arrays[0])
+            self.filled = end if is_free else self.filled
+        return is_free
 
     def __reduce__(self) -> tuple[type[Room], tuple[Any, Array, Array, Places]]:
         return Room, self.view(self.filled)  # what lies behind was never written
@@ -127,17 +136,16 @@ class Memory:
     def _append(self, rows: Any, weights: Array, ranks: Array, places: Places) -> Memory:
         """Write entries behind those held, in a larger room if it is full or others have written there."""
         memory, n, room = self, self.n_held + len(rows), self.room
-        is_own = room is not None and room.filled == self.n_held
-        if room is None or not is_own or n > len(room.arrays[0]) or not room.takes(rows):
+        if room is None or not room.takes(rows) or not room.claim(self.n_held, n):
             memory = memory._trimmed()
             room, n = memory.room, memory.n_held + len(rows)
             size = max(_LEAST_ROOM, 2 * n)
             if n_most := self._most:
                 size = max(n, min(size, 2 * n_most))
             room = _enlarged(room, memory.n_held, size, rows)
+            room.filled = n
         for array, new in zip(room.arrays, (rows, weights, ranks, places), strict=True):
             array[memory.n_held : n] = new
-        room.filled = n
         return replace(memory, n_held=n, room=room)
 
     @property
@@ -147,7 +155,7 @@ class Memory:
 
     def _trimmed(self) -> Memory:
         """Return the memory with those entries only that are kept, and the next, which says where to stop."""
-        if self.room is None or not self._most or self.n_held <= self.bound + 1:
+        if self.room is None or not self._most or self.n_held <= self.bound:
             return self
         rows, weights, ranks, places = self.room.view(self.n_held)
         kept = np.sort(np.argpartition(ranks, self.bound)[: self.bound + 1])
@@ -165,7 +173,7 @@ class Memory:
             order = np.argpartition(ranks, self._most)
             limit, kept = float(ranks[order[self._most]]), np.sort(order[: self._most])
         else:
-            limit, kept = np.inf, np.flatnonzero(used)
+            limit, kept = self.limit, np.flatnonzero(used & (ranks < self.limit))
         rows, weights, places = rows[kept], weights[kept], places[kept]
         if self.is_weighted or self.half_life is not None:
             log_weights = np.log(weights)
@@ -177,12 +185,13 @@ class Memory:
 
     def since(self, place: int) -> Memory:
         """Return the memory without the rows before a place; those after it are what they were."""
-        if self.room is None:
-            return self
-        arrays = self.room.view(self.n_held)
-        kept = arrays[3] >= place
-        room = Room(*(array[kept] for array in arrays))
-        return replace(self, n_held=room.filled, room=room)
+        memory = self._trimmed()  # what is held beyond what is kept depends on how the rows came in calls
+        if memory.room is None:
+            return memory
+        rows, weights, ranks, places = memory.room.view(memory.n_held)
+        kept = places >= place
+        room = Room(rows[kept], weights[kept], ranks[kept], places[kept])
+        return replace(memory, n_held=room.filled, room=room)
 
     @property
     def rows(self) -> Any:
@@ -200,6 +209,7 @@ class Memory:
         half_life = None if self.half_life is None else float(self.half_life)
         settings = {**counts, "half_life": half_life, "is_weighted": bool(self.is_weighted)}
         memory = self._trimmed()
+        settings["limit"] = memory.limit if np.isfinite(memory.limit) else None
         if memory.room is None:
             return settings, {}
         return settings, dict(zip(_ARRAYS, memory.room.view(memory.n_held), strict=True))
@@ -207,13 +217,13 @@ class Memory:
     @classmethod
     def from_record(cls, settings: Mapping[str, Any], arrays: Mapping[str, Array]) -> Memory:
         """Return the memory that `to_record` wrote."""
+        limit = np.inf if settings["limit"] is None else settings["limit"]
+        memory = cls(**{**settings, "limit": limit})
         if not arrays:
-            return cls(**settings)
+            return memory
         rows, weights, ranks = (np.array(arrays[name]) for name in _ARRAYS[:3])
         room = Room(rows, weights, ranks, np.array(arrays["places"], dtype=np.int64))
-        memory = cls(**settings, n_held=len(rows), room=room)
-        is_full = memory._most and len(ranks) > memory.bound
-        return replace(memory, limit=float(ranks.max())) if is_full else memory
+        return replace(memory, n_held=len(rows), room=room)
 
 
 _ARRAYS = ("rows", "weights", "ranks", "places")

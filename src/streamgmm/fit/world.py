@@ -165,7 +165,8 @@ class World:
         """Learn rows of one stretch; at its end see whether there is something to do."""
         n_rows = self.n_rows + len(X)
         learner, info = self.learner.learn(X, weights, n_threads=self.plan.n_threads)
-        world = replace(self, learner=learner, n_rows=n_rows, pending=self.pending + float(info.weight.sum()))
+        pending = float(np.cumsum([self.pending, *info.weight])[-1])  # in their order, however calls are cut
+        world = replace(self, learner=learner, n_rows=n_rows, pending=pending)
         if self.remembers:
             if info.refused.any():
                 weights = (weights if len(weights) else np.ones(len(X))) * ~np.repeat(
@@ -212,7 +213,9 @@ class World:
         """Grant the rehearsal some more work; take what it has found when it is done."""
         world = replace(self, granted=self.granted + GRANTED)
         found = task.result(world.granted)
-        return world if found is None else replace(world, task=None)._taken(found[0])
+        if found is None:
+            return world
+        return replace(world, task=None)._taken(found[0], is_whole=False)  # others have come since
 
     # What the memory is for
 
@@ -249,10 +252,11 @@ class World:
 
     def _grown(self) -> World:
         """Rehearse, now or in pieces."""
-        if self.plan.is_spread:
-            return replace(self._frozen(), task=Task(self.rehearsed), granted=0.0, due=self._next_due())
         world = self._over() if self.ordered else self
-        return replace(world._taken(world.rehearsed()), due=world._next_due())._frozen()
+        if world.plan.is_spread:
+            return replace(world._frozen(), task=Task(world.rehearsed), granted=0.0, due=world._next_due())
+        world = world._taken(world.rehearsed(), is_whole=world._is_whole)
+        return replace(world, due=world._next_due())._frozen()
 
     def _over(self) -> World:
         """Return the world of the rows since the last that were seen to differ, if these are most by far."""
@@ -261,19 +265,20 @@ class World:
             return self
         world = replace(
             self,
-            memory=self.memory.since(self.ordered),
+            memory=self.memory.since(self.memory.n_seen - since),
             began=self.began + self.ordered,
             n_rows=since,
+            due=since,
             ordered=0,
             earlier=None,
         )
         return world._told("over", since=world.began)
 
-    def _taken(self, found: Rehearsed) -> World:
+    def _taken(self, found: Rehearsed, *, is_whole: bool) -> World:
         """Take what was found if it is better; where no row was left out it is the fit to all."""
         world = self
         n_effective = self.average.n_effective if self.average is not None else 0.0
-        takes = self._is_whole or self.ordered or found.is_better(n_effective)
+        takes = is_whole or self.ordered or found.is_better(n_effective)
         if takes:
             world = self._with(found)
             if max(found.gain, found.lag) > 0:
@@ -299,7 +304,7 @@ class World:
             statistics=statistics,
         )
         average = self._averaged(found.mixture, statistics.weight)
-        return replace(self, learner=learner, average=average, pending=0.0)
+        return replace(self, learner=learner, average=average, pending=0.0, behind=0.0)
 
     @property
     def _is_whole(self) -> bool:
@@ -348,7 +353,7 @@ class World:
     def _is_known(self) -> bool:
         """Whether this world was seen for so long that what is new must be a change of it."""
         known = max(_KNOWN, _KNOWN_MEMORIES * self.plan.memory_rows)
-        return self.plan.half_life is not None or self.n_rows >= known
+        return self.plan.half_life is not None or not self.remembers or self.n_rows >= known
 
     def _anew(self, since: int) -> World:
         """Return the world that begins now; until there are enough rows, the rule adapts what was learned."""
