@@ -84,7 +84,7 @@ def bivariate_rates(n: int) -> None:
     """How many bivariate learners end with two categories, by the rate of the weights; .005 is the default."""
     truth = datasets.phonetic_categories(CUES)
     start = {"initial_means": ((40.0, 180.0), (30.0, 45.0)), "covariance": "bivariate"}
-    for means in (2.5, 2.0, 1.5):  # 2.5 is the default for these cues
+    for means in (2.5, 2.0, 1.5):  # 2 is the default for these cues
         for weights, asked in ((0.003, "73"), (0.005, "99")):
             learned = simulate(
                 truth,
