@@ -23,6 +23,8 @@ from ._history import History
 from ._waiting import Waiting
 from ._warmup import WarmUp
 
+WARNED = ("order", "report")  # events that somebody should do something about
+
 
 @dataclass(frozen=True, eq=False)
 class Progress:
@@ -77,7 +79,7 @@ class Progress:
         given = None if len(X) else self.given
         progress = replace(self, stage=stage, history=history, n_rows=n_rows, em=em, given=given)
         for event in progress.events[len(self.events) :]:
-            if event.reason in ("order", "report"):
+            if event.reason in WARNED:
                 warnings.warn(str(event), UserWarning, stacklevel=5)
         return progress
 
