@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -48,8 +49,8 @@ class Progress:
         assert self.em is not None  # a learner is made from EM's fit
         return self.em
 
-    def learn(self, X: Any, weights: Array, n_threads: int | None) -> Progress:
-        """Return the progress after more rows."""
+    def learn(self, X: Any, weights: Array, n_threads: int | None, verbose: int = 0) -> Progress:
+        """Return the progress after more rows; warn of an order or a change, print other events if asked to."""
         stage, history, em = self.stage, self.history, self.em
         n_rows, plan = self.n_rows + len(X), replace(self.plan, n_threads=n_threads)
         if isinstance(stage, WarmUp):
@@ -81,6 +82,8 @@ class Progress:
         for event in progress.events[len(self.events) :]:
             if event.reason in WARNED:
                 warnings.warn(str(event), UserWarning, stacklevel=5)
+            elif verbose and sys.stderr is not None:  # print would fall back to standard output
+                print(event, file=sys.stderr)
         return progress
 
     @cached_property

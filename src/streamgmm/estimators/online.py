@@ -92,7 +92,8 @@ class OnlineGaussianMixture(ReadingMixin):
     n_threads : int, optional
         All cores by default; results do not depend on it.
     verbose : int, default=0
-        1 prints a line after each pass of `fit`.
+        1 prints a line after each pass of `fit`, and on standard error each event of ``events_`` when it happens,
+        but for those of which a warning is given.
 
     Attributes
     ----------
@@ -229,7 +230,7 @@ class OnlineGaussianMixture(ReadingMixin):
             parts = rows.shuffled(order, batch_size)
         for X, weights in parts:
             progress = progress or self._begin(X.shape[1])
-            progress = progress.learn(X, weights, self.n_threads)
+            progress = progress.learn(X, weights, self.n_threads, self.verbose)
         assert progress is not None  # there is at least one row
         self._progress = progress
 
