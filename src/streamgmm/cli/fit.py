@@ -192,6 +192,7 @@ def _write_report(
         learned.log_likelihood,
         {name: value for name, value in settings.items() if name != "command"},
         learned.warnings,
+        learned.events,
     )
     write(report, path)
 

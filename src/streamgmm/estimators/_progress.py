@@ -50,7 +50,7 @@ class Progress:
         return self.em
 
     def learn(self, X: Any, weights: Array, n_threads: int | None, verbose: int = 0) -> Progress:
-        """Return the progress after more rows; warn of an order or a change, print other events if asked to."""
+        """Return the progress after more rows; warn of some events, print the others if asked to."""
         stage, history, em = self.stage, self.history, self.em
         n_rows, plan = self.n_rows + len(X), replace(self.plan, n_threads=n_threads)
         if isinstance(stage, WarmUp):

@@ -92,8 +92,8 @@ class OnlineGaussianMixture(ReadingMixin):
     n_threads : int, optional
         All cores by default; results do not depend on it.
     verbose : int, default=0
-        1 prints a line after each pass of `fit`, and on standard error each event of ``events_`` when it happens,
-        but for those of which a warning is given.
+        1 prints a line after each pass of `fit`, and on standard error each event of ``events_`` when it
+        happens, but for those of which a warning is given.
 
     Attributes
     ----------
