@@ -2,7 +2,7 @@
 How do the components of a stream find their place?
 ====================================================
 
-A mixture learns rows as they come and keeps none of them. After a few dozen rows it is a guess; the guess
+A mixture learns rows as they come, and keeps some of them to look back at. After a few dozen rows it is a guess; the guess
 improves with every mini-batch, ever more slowly.
 """
 
