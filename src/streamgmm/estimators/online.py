@@ -106,8 +106,9 @@ class OnlineGaussianMixture(ReadingMixin):
     memory_rows : int, optional
         Rows kept of all, each equally likely (with a half-life, late ones the more); by default 20 000, or 10
         for each parameter if that is more. 0 keeps none: nothing is rehearsed, and no order or change is
-        seen. They are held at most twice, while they are sorted: 2 memory_rows (n_features + 3) numbers of 8
-        bytes (features of float32 rows take 4).
+        seen. Up to twice as many are held until they are sorted, 2 memory_rows (n_features + 3) numbers of 8
+        bytes (features of float32 rows take 4), and two and a half times that for the moment in which they
+        are; a rehearsal works on a copy.
     rehearsal : {"now", "spread"}, default="now"
         When the start and rehearsals are computed: within the call that brings the row at which they are due,
         or divided over the calls that follow, for streams that must not wait. Rows wait while the start is
