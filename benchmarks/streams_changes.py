@@ -21,7 +21,7 @@ AWAY = 300_000  # rows without the component that returns
 WITH = 200_000  # rows before
 AGAIN = 5_000  # rows after
 FOUND = 0.05  # nats a row
-RATE = 0.01  # of false alarms, that may be raised in the whole of a stream
+RATE = 0.001  # of false alarms, that may be raised in the whole of a stream
 SHORT, LONG = 60_000, 2_000_000
 MARGIN = 1e-3  # nats a row, that is no loss
 

@@ -224,6 +224,17 @@ def online_em_step(state, X, step, sample_weight=None, floor=0.0, prior=None):
     return Online(Moments(1.0, 0.0, nk, s1, s2), window, parameters)
 
 
+def power_decay(before, n, exponent, offset, scale=1.0, rows=256):
+    """Return the step of n rows after so many others.
+
+    Of each 256 rows g = (before / 256 + offset)^-exponent is learned, and 1 - g kept of the past: each row
+    keeps the same share.
+    """
+    g = max(before / rows + offset, 1.0) ** -exponent
+    kept_by_a_row = (1 - g) ** (1 / rows)
+    return scale * (1 - kept_by_a_row**n)
+
+
 def online_em_row(parameters, x, step):
     """Return weights, means and dense covariances of each component after one row.
 

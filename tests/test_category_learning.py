@@ -161,7 +161,7 @@ def test_rates_that_shrink_follow_their_schedules():
         5, rate_mean=rates[0], rate_sd=rates[1], rate_weight=rates[2], sd_floor=0.3, random_state=0
     )
     for t, x in enumerate(tokens(50)[:, 0]):
-        steps = [rate.steps(np.array([float(t)]), start=0.0, batch_size=1)[0] for rate in rates]
+        steps = [3.0 * max(t + 5.0, 1.0) ** -0.6, 2.0 / (t + 1.0), 0.002]
         before = naive.Cues1(learner.weights_, learner.means_[:, 0], learner.sds_[:, 0])
         expected = naive.category_step_1(before, x, *steps, sd_floor=0.3)
         learner.learn_one(x)
@@ -428,6 +428,10 @@ BAD = [
     ({"rate_mean": -1.0}, "`rate_mean` must be a finite number that is not negative"),
     ({"rate_sd": np.nan}, "`rate_sd` must be a finite number that is not negative"),
     ({"rate_weight": HalfLife(3.0)}, "`rate_weight` must be a finite number that is not negative"),
+    (
+        {"rate_mean": PowerDecay(rows=50)},
+        "`rate_mean` must be a `PowerDecay` without `rows`, since its time counts tokens, got rows=50",
+    ),
     ({"survival_threshold": 1.0}, "`survival_threshold` must be in [0, 1), got 1.0"),
 ]
 

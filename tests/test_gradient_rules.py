@@ -281,7 +281,7 @@ def test_long_stream_of_single_rows_ends_near_regularized_em(kind, precondition)
     X = naive.draw(rng, truth, 20000)
     mixture = Mixture(*truth._replace(means=truth.means + 0.5))
     best = fit_em(mixture, X, options=options_of(kind, 2, 2, floor), tol=1e-10, max_iter=1000).mixture
-    rule = rules.GradientAscent("cholesky", PowerDecay(0.7), precondition=precondition)
+    rule = rules.GradientAscent("cholesky", PowerDecay(0.7, rows=1), precondition=precondition)
     learned = learner_of(rule, mixture, n_rows=100.0, floor=floor).learn(X, NO_WEIGHTS)[0].mixture
     # the last steps are 1e-3: variances wander by some sqrt(1e-3) of themselves. Without the floor, or with
     # one of another size, they would be off by 20 percent and more.
@@ -429,7 +429,7 @@ def test_nothing_makes_a_mixture_invalid(
     learner = learner_of(rule, mixture, batch_size=batch_size)
     for rows in (X[:14], X[14:]):
         learner = learner.learn(rows, NO_WEIGHTS)[0]
-        assert_valid(learner._current)
+        assert_valid(learner.current)
         assert_valid(learner.mixture)
 
 
@@ -474,7 +474,7 @@ def test_average_of_theta(name, kind, averaging):
         np.testing.assert_array_equal(
             info.log_likelihood, expected.log_likelihood
         )  # the E-step is at the current theta
-        assert learner._current == other.mixture
+        assert learner.current == other.mixture
         thetas.append(parameterization.pack(other.mixture))
         if batch < averaging:
             assert learner.mixture == other.mixture
@@ -490,7 +490,7 @@ def test_average_on_the_simplex_is_of_the_weights():
     learner, weights = learner_of(rule, mixture), []
     for x in X[:10]:
         learner = learner.learn(x[np.newaxis], NO_WEIGHTS)[0]
-        weights.append(learner._current.weights)
+        weights.append(learner.current.weights)
     np.testing.assert_allclose(learner.mixture.weights, np.mean(weights[2:], axis=0), rtol=1e-9, atol=1e-12)
 
 

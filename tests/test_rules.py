@@ -19,6 +19,7 @@ from common import (
     NO_WEIGHTS,
     assert_mixtures_close,
     assert_valid,
+    learner_of,
     long_without_compilation,
     options_of,
     parameters_of,
@@ -222,7 +223,7 @@ def test_online_em_is_the_oracles(kind, n_features, batch_size, with_floor, with
     w = np.random.default_rng(2).uniform(0.1, 2.0, len(X))
     for batch in range(10):
         rows = slice(batch * batch_size, (batch + 1) * batch_size)
-        step = (40.0 / batch_size + batch + 5.0) ** -0.7
+        step = naive.power_decay(40.0 + batch * batch_size, batch_size, 0.7, 5.0)
         mixture, state = rule.update(e_step(mixture, X[rows], w[rows]), state, mixture)
         online = naive.online_em_step(online, X[rows], step, w[rows], floor, prior)
         assert_mixtures_close(mixture, online.parameters)
@@ -789,9 +790,61 @@ def test_constant():
 
 @pytest.mark.parametrize("exponent", [0.51, 0.6, 0.75, 1.0])
 @pytest.mark.parametrize("offset", [1.0, 2.5, 100.0])
-def test_power_decay(exponent, offset):
-    steps = PowerDecay(exponent, offset).steps(T, start=0.0, batch_size=10)
-    np.testing.assert_allclose(steps, [1 / (t + offset) ** exponent for t in T], rtol=1e-14)
+@pytest.mark.parametrize("batch_size", [1, 10, 256, 1000])
+@pytest.mark.parametrize(("scale", "rows"), [(1.0, 256), (3.0, 256), (0.1, 10)])
+def test_power_decay(exponent, offset, batch_size, scale, rows):
+    steps = PowerDecay(exponent, offset, scale, rows).steps(T, start=0.0, batch_size=batch_size)
+    expected = [naive.power_decay(t * batch_size, batch_size, exponent, offset, scale, rows) for t in T]
+    np.testing.assert_allclose(steps, expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 256])
+def test_power_decay_of_mini_batches_is_a_power_of_their_number(batch_size):
+    """With as many rows in a unit as in a mini-batch; for single rows the schedule of Cappe and Moulines."""
+    steps = PowerDecay(0.7, 2.5, 3.0, rows=batch_size).steps(T, start=0.0, batch_size=batch_size)
+    np.testing.assert_allclose(steps, [3.0 / (t + 2.5) ** 0.7 for t in T], rtol=1e-14)
+
+
+def what_is_kept(schedule, n_rows, batch_size):
+    """Return the share of the start that is left after so many rows."""
+    t = np.arange(n_rows / batch_size)
+    return np.prod(1.0 - schedule.steps(t, start=0.0, batch_size=batch_size))
+
+
+@pytest.mark.parametrize("exponent", [0.6, 1.0])
+@pytest.mark.parametrize("offset", [1.5, 10.0, 1e3, 1e6])
+@pytest.mark.parametrize("batch_size", [1, 32, 128])
+def test_power_decay_remembers_as_much_with_any_batch_size(exponent, offset, batch_size):
+    """256 rows together learn the first g, in parts no more, and no less than the g of the next 256 rows.
+
+    Where g hardly falls from one to the other the two are the same.
+    """
+    schedule = PowerDecay(exponent, offset)
+    first, following = offset**-exponent, (1.0 + offset) ** -exponent
+    together, parts = (what_is_kept(schedule, 256, size) for size in (256, batch_size))
+    np.testing.assert_allclose(1.0 - together, first, rtol=1e-9)
+    assert following * (1 - 1e-9) <= 1.0 - parts <= first * (1 + 1e-9)
+
+
+@long_without_compilation
+def test_online_em_ends_in_the_same_mixture_with_any_batch_size():
+    """On the same rows, but for less than other rows of the same kind would change."""
+    truth = Mixture([0.4, 0.6], [[-1.0], [1.5]], [[1.0], [0.5]], "diag")
+    begin = Mixture([0.5, 0.5], [[-1.5], [1.0]], [[1.0], [1.0]], "diag")
+
+    def end(seed, batch_size, schedule):
+        """Return the parameters after the rows of a seed."""
+        rule, X = rules.OnlineEM(schedule), truth.sample(25_600, random_state=seed)[0]
+        learner = learner_of(rule, begin, n_rows=256.0, batch_size=batch_size)
+        learned = learner.learn(X, NO_WEIGHTS)[0].mixture
+        return np.concatenate([learned.weights, learned.means.ravel(), learned.covariances.ravel()])
+
+    whole = end(0, 256, PowerDecay())
+    by_rows = np.sqrt(np.mean([(end(seed, 256, PowerDecay()) - whole) ** 2 for seed in range(1, 9)]))
+    for batch_size in (1, 32):
+        assert np.abs(end(0, batch_size, PowerDecay()) - whole).max() < by_rows
+        # time in mini-batches: the memory of single rows is 256 times as short at the same step
+        assert np.abs(end(0, batch_size, PowerDecay(rows=batch_size)) - whole).max() > 3 * by_rows
 
 
 def test_power_decay_never_exceeds_one():
@@ -801,11 +854,14 @@ def test_power_decay_never_exceeds_one():
 
 
 @pytest.mark.parametrize("exponent", [0.6, 1.0])
-@pytest.mark.parametrize("start_time", [0.0, 1.0, 10.0, 1e4])
-def test_power_decay_begins_as_an_average_of_all_rows(exponent, start_time):
-    """The first of start + 1 mini-batches in an average weighs 1 / (start + 1)."""
-    steps = PowerDecay(exponent).steps(start_time + T, start=start_time, batch_size=7)
-    np.testing.assert_allclose(steps[0], 1 / (start_time + 1), rtol=1e-9)
+@pytest.mark.parametrize("n_rows", [0.0, 50.0, 256.0, 1e6])
+@pytest.mark.parametrize("batch_size", [1, 7, 256])
+def test_power_decay_begins_as_an_average_of_all_rows(exponent, n_rows, batch_size):
+    """In an average 256 rows weigh 256 / (n_rows + 256) against the n_rows behind the start."""
+    start_time = n_rows / batch_size
+    steps = PowerDecay(exponent).steps(start_time + T, start=start_time, batch_size=batch_size)
+    kept = (1.0 - steps[0]) ** (256 / batch_size)
+    np.testing.assert_allclose(1.0 - kept, 256 / (n_rows + 256), rtol=1e-8)
     assert (np.diff(steps) < 0).all()
 
 
@@ -856,6 +912,10 @@ def test_rules_without_a_half_life():
         (lambda: PowerDecay(np.nan), r"`exponent` must be in \(0.5, 1\], got nan"),
         (lambda: PowerDecay(0.6, -1.0), "`offset` must be finite and not negative, got -1.0"),
         (lambda: PowerDecay(0.6, np.inf), "`offset` must be finite and not negative, got inf"),
+        *(
+            (lambda rows=rows: PowerDecay(rows=rows), f"`rows` must be a positive integer, got {rows}")
+            for rows in (0, -256, 2.5, 256.0, np.nan, np.inf, True, None, "256")
+        ),
         (lambda: HalfLife(0), "`rows` must be positive and finite, got 0"),
         (lambda: HalfLife(np.nan), "`rows` must be positive and finite, got nan"),
         (

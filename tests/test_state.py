@@ -130,6 +130,16 @@ def test_groups_and_schedules_come_back_from_json():
     assert rules.from_settings(json.loads(json.dumps(rules.to_settings(rule)))) == rule
 
 
+@pytest.mark.parametrize("rows", [1, 50, np.int64(50)])
+def test_the_unit_of_a_schedule_comes_back_from_json(rows):
+    settings = json.loads(json.dumps(rules.to_settings(rules.OnlineEM(PowerDecay(0.7, rows=rows)))))
+    assert settings["schedule"] == {
+        "PowerDecay": {"exponent": 0.7, "offset": None, "scale": 1.0, "rows": int(rows)}
+    }
+    assert rules.from_settings(settings) == rules.OnlineEM(PowerDecay(0.7, rows=int(rows)))
+    assert rules.from_settings(settings) != rules.OnlineEM(PowerDecay(0.7))
+
+
 class Mine(type(parameterizations.get("cholesky"))):
     name = "mine"
 
@@ -228,7 +238,7 @@ def test_reordered_components_go_on_as_they_would_have(name, kind):
     one, X = learner(name, kind, batch_size=50 if name == "em" else 4)
     one, _ = one.learn(X[:200], NO_WEIGHTS)
     order = [2, 0, 1]
-    carried = one.carry(permuted(one._current, order), order)
+    carried = one.carry(permuted(one.current, order), order)
     assert carried.state.t == one.state.t
     rest, info = one.learn(X[200:], NO_WEIGHTS)
     other, told = carried.learn(X[200:], NO_WEIGHTS)
@@ -241,8 +251,8 @@ def test_the_same_components_keep_every_bit(name, kind):
     one, X = learner(name, kind)
     one, _ = one.learn(X, NO_WEIGHTS)
     if name == "sem-vr":
-        one = replace(one, state=one.rule.anchor(one.state, one._current, None))
-    before, after = arrays_of(one), arrays_of(one.carry(one._current, np.arange(3)))
+        one = replace(one, state=one.rule.anchor(one.state, one.current, None))
+    before, after = arrays_of(one), arrays_of(one.carry(one.current, np.arange(3)))
     for key in before:
         if key.startswith(("memory.anchor", "memory.total")):
             continue  # there is none any more
@@ -258,7 +268,7 @@ def test_the_same_components_keep_every_bit(name, kind):
 def test_selected_split_merged_and_added_components_go_on(name, kind, batch_size):
     one, X = learner(name, kind, batch_size=batch_size)
     one, _ = one.learn(X[:200], NO_WEIGHTS)
-    mixture = one._current
+    mixture = one.current
     scale = mixture.means.std(axis=0)
     shared = mixture.kind.is_shared
 
@@ -282,7 +292,7 @@ def test_selected_split_merged_and_added_components_go_on(name, kind, batch_size
     }
     for new, index in changes.values():
         carried = one.carry(new, index)
-        assert_mixtures_close(carried._current, new)
+        assert_mixtures_close(carried.current, new)
         memory, old = carried.state.memory, one.state.memory
         assert carried.state.t == one.state.t
         for counter in old.counters.dtype.names:
@@ -301,16 +311,16 @@ def test_carried_moments_are_the_rows_own():
     one, X = learner("online-em", "full")
     one, _ = one.learn(X, NO_WEIGHTS)
     order = [1, 2]
-    carried = one.carry(permuted(one._current, order), order).state.memory
+    carried = one.carry(permuted(one.current, order), order).state.memory
     np.testing.assert_array_equal(carried.means, one.state.memory.means[order])
     np.testing.assert_array_equal(carried.covariances, one.state.memory.covariances[order])
-    assert np.abs(carried.means - one._current.means[order]).max() > 1e-6
+    assert np.abs(carried.means - one.current.means[order]).max() > 1e-6
 
 
 def test_averages_and_momentum_go_on():
     one, X = learner("gradient", "tied")
     one, _ = one.learn(X, NO_WEIGHTS)
-    memory, carried = one.state.memory, one.carry(permuted(one._current, [2, 1]), [2, 1]).state.memory
+    memory, carried = one.state.memory, one.carry(permuted(one.current, [2, 1]), [2, 1]).state.memory
     entries = parameterizations.get("precision-cholesky").components(one.kind, 3, 3)
     kept = parameterizations.get("precision-cholesky").components(one.kind, 2, 3)
     assert memory.counters.averaged > 0
@@ -327,7 +337,7 @@ def test_an_average_goes_on_with_what_split_and_merged_components_have_become(ki
     _, mixture, X = start(kind, n_samples=200)
     one = Learner.start(rule, mixture, n_rows=50.0, batch_size=8, options=options_of(kind, 3, 3))
     one, _ = one.learn(X, NO_WEIGHTS)
-    current, was = one._current, one.mixture.weights
+    current, was = one.current, one.mixture.weights
     ratio = current.weights[0] / (current.weights[0] + current.weights[1])
     merged = one.carry(current.merge(0, 1), [0, 2]).mixture
     expected = np.array([was[0] / ratio, was[2]])
@@ -351,8 +361,8 @@ def test_an_average_of_components_without_weight_is_a_number():
     one = Learner.start(rule, mixture, n_rows=50.0, batch_size=4, options=options_of("spherical", 3, 1))
     one, _ = one.learn(np.linspace(-1.0, 3.0, 80)[:, np.newaxis], NO_WEIGHTS)
     assert not np.isnan(one.state.memory.average).any()
-    assert np.abs(one.mixture.means - one._current.means).max() > 1e-6  # it is reported
-    carried = one.carry(one._current, [0, 1, 2])
+    assert np.abs(one.mixture.means - one.current.means).max() > 1e-6  # it is reported
+    carried = one.carry(one.current, [0, 1, 2])
     np.testing.assert_allclose(carried.mixture.means, one.mixture.means)
     np.testing.assert_allclose(carried.mixture.weights, one.mixture.weights, atol=1e-290)
 
@@ -365,7 +375,7 @@ def test_what_goes_on_may_have_had_no_rows():
     one = Learner.start(rules.EM(), mixture, n_rows=50.0, batch_size=1, options=options)
     one, _ = one.learn(np.linspace(-1.0, 1.0, 8)[:, np.newaxis], NO_WEIGHTS)
     assert one.state.memory.weights[1] == 0.0
-    alone = Mixture([1.0], one._current.means[1:], one._current.covariances[1:], "spherical")
+    alone = Mixture([1.0], one.current.means[1:], one.current.covariances[1:], "spherical")
     np.testing.assert_array_equal(one.carry(alone, [1]).state.memory.weights, [1.0])
 
 
@@ -381,7 +391,7 @@ def test_what_goes_on_may_have_had_no_rows():
 def test_a_wrong_index_is_an_error(index, expected):
     one, _ = learner("online-em", "full")
     with pytest.raises(ValueError, match=expected):
-        one.carry(permuted(one._current, [0, 1]), index)
+        one.carry(permuted(one.current, [0, 1]), index)
 
 
 def test_another_type_is_an_error():

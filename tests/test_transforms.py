@@ -226,6 +226,11 @@ def test_transforms_of_one_class_keep_their_memories_apart():
             lambda: GroupRates(weights=-1.0),
             "the rate of 'weights' must be finite and not negative, or a `Constant` or `PowerDecay`, got -1",
         ),
+        (
+            lambda: GroupRates(means=PowerDecay(rows=100)),
+            "the rate of 'means' must be a `PowerDecay` without `rows`, since its time counts updates, "
+            "got rows=100",
+        ),
     ],
 )
 def test_bad_transforms(make, message):

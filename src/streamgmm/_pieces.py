@@ -21,7 +21,9 @@ class _Worker:
     """A thread that works as far as it is allowed, and no further."""
 
     def __init__(self, work: Callable[[], Any]) -> None:
-        self.pid, self.done, self.result, self.error = os.getpid(), False, None, None
+        self.pid, self.done = os.getpid(), False
+        self.result: Any = None
+        self.error: BaseException | None = None
         self.cost, self.allowed, self.is_abandoned = 0.0, 0.0, False
         self._turn = threading.Condition()
         self._is_working = False
@@ -30,15 +32,15 @@ class _Worker:
     def advance(self, allowed: float) -> None:
         """Let it work until the cost of what it did is so high, or it is done."""
         with self._turn:
-            if self.done or self.cost > allowed:
-                return
-            self.allowed, self._is_working = allowed, True
-            if self._thread.ident is None:
-                self._thread.start()
-            self._turn.notify_all()
-            while self._is_working:
+            while not self.done and self.cost <= allowed:
+                if not self._is_working:  # else somebody else has asked, perhaps for less
+                    self.allowed = allowed
+                    if self._thread.ident is None:
+                        self._thread.start()
+                    self._is_working = True
+                    self._turn.notify_all()
                 self._turn.wait()
-        if self.error is not None:
+        if self.error is not None and self.cost <= allowed:
             raise self.error
 
     def breathe(self, cost: float) -> None:
@@ -56,6 +58,8 @@ class _Worker:
 
     def abandon(self) -> None:
         """Let the thread end."""
+        if self.pid != os.getpid():  # there is no thread here, and its lock may have been taken with the fork
+            return
         with self._turn:
             self.is_abandoned = True
             self._turn.notify_all()
@@ -108,7 +112,10 @@ class Task:
         return Task, (self.work,)
 
     def result(self, allowed: float) -> tuple[Any] | None:
-        """Return the result in a tuple if it costs no more than ``allowed``, None if it costs more."""
+        """Return the result in a tuple if it costs no more than ``allowed``, None if it costs more.
+
+        An error in the work is raised where the result would be returned, each time.
+        """
         worker = self._worker
         if worker is None or worker.pid != os.getpid():  # a thread does not live through a fork
             worker = self._worker = _Worker(self.work)
@@ -123,6 +130,6 @@ def is_spread() -> bool:
 
 
 def breathe(cost: float) -> None:
-    """Say that a piece of work of this cost is done, in rows that a mixture has seen; without a task nothing."""
+    """Say that work of this cost is done, in rows that a mixture has seen; does nothing without a task."""
     if is_spread():
         _local.worker.breathe(cost)

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from streamgmm.rules.schedules import Constant, PowerDecay
-from streamgmm.rules.transforms import Rate
+from streamgmm.rules.transforms import Rate, is_schedule
 from streamgmm.statistics import Array
 
 
@@ -31,7 +30,7 @@ def integer(name: str, value: Any, least: int = 1) -> int:
 
 def rate(name: str, value: Any) -> Rate:
     """Return a rate: a number that is not negative, or a schedule that the compiled step can follow."""
-    if isinstance(value, (Constant, PowerDecay)):
+    if is_schedule(f"`{name}`", value, "tokens"):
         return value
     is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
     if not (is_number and np.isfinite(value) and value >= 0):

@@ -38,7 +38,8 @@ class CategoryLearner(Categories):
         Per token, in squared units of the cues. By default spread^2 / 900, which is 1 for voice onset times
         in ms; the spread is the standard deviation of the initial means, the geometric mean of several
         cues'. With "bivariate" spread^2 / 540. With "full" spread^2 / 300 for means, and the rate of
-        standard deviations, by default 0.005, is one of their logarithms.
+        standard deviations, by default 0.005, is one of their logarithms. The time of a `PowerDecay` counts
+        tokens, its ``offset`` is 1 by default, and it takes no ``rows``.
     rate_weight : float, `Constant` or `PowerDecay`, optional
         Per token, by default 0.001, with "bivariate" 0.005.
     rate_correlation : float, `Constant` or `PowerDecay`, optional

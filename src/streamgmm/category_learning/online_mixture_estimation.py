@@ -29,7 +29,7 @@ class OnlineMixtureEstimation(Categories):
     n_categories : int, default=100
         Categories at the start.
     rate : float, `Constant` or `PowerDecay`, default=0.02
-        Of means and covariances, per token.
+        Of means and covariances, per token; see `CategoryLearner`.
     rate_weight : float, `Constant` or `PowerDecay`, default=0.005
     initial_means : tuple (mean, sd) or array-like of shape (n_categories, n_cues), default=(0.0, 1.0)
         As in `CategoryLearner`; the default is meant for z-scored cues.

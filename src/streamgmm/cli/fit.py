@@ -76,7 +76,7 @@ _SETTINGS = (
 @click.option(
     "--memory-rows",
     type=click.IntRange(min=0),
-    help="Rows kept of all, on which better mixtures are looked for: by default 20 000, or 10 for each "
+    help="Rows kept of all, on which better mixtures are looked for: by default 20 000, or 30 for each "
     "parameter if that is more. 0 keeps none.",
 )
 @click.option(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 import warnings
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from streamgmm._compat.functools import cached_property
 from streamgmm._pieces import Task
 from streamgmm.diagnostics.progress import rise_of
 from streamgmm.fit.batch import BatchResult

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
 from streamgmm import covariance, priors
+from streamgmm._compat.functools import cached_property
 from streamgmm.diagnostics.discrete import constant_columns, duplicate_rows
 from streamgmm.fit.batch import BatchResult, fit_em
 from streamgmm.fit.problem import Problem

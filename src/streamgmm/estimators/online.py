@@ -35,7 +35,8 @@ from ._warmup import Settings, WarmUp
 
 _SCALE_ROWS = 100
 _LEAST_SIZE, _FOR_EACH, _FOR_EACH_PARAMETER = 1000, 40, 2  # rows for the start
-_MEMORY_ROWS, _MEMORY_ROWS_EACH = 20_000, 10  # and for each parameter
+_MEMORY_ROWS, _MEMORY_ROWS_EACH = 20_000, 30  # and for each parameter
+_MEMORY_VALUES = 1 << 23  # at most, 64 MiB
 _FIXED = (  # parameters that what has been learned depends on
     "n_components",
     "covariance_type",
@@ -104,8 +105,8 @@ class OnlineGaussianMixture(ReadingMixin):
     max_components : int, default=20
         The largest number that "auto" may find.
     memory_rows : int, optional
-        Rows kept of all, each equally likely (with a half-life, late ones the more); by default 20 000, or 10
-        for each parameter if that is more. 0 keeps none: nothing is rehearsed, and no order or change is
+        Rows kept of all, each equally likely (with a half-life, late ones the more); by default 20 000, or 30
+        for each parameter if that is more, up to 64 MiB of values. 0 keeps none: nothing is rehearsed, and no order or change is
         seen. Up to twice as many are held until they are sorted, 2 memory_rows (n_features + 3) numbers of 8
         bytes (features of float32 rows take 4), and two and a half times that for the moment in which they
         are; a rehearsal works on a copy.
@@ -114,9 +115,9 @@ class OnlineGaussianMixture(ReadingMixin):
         or divided over the calls that follow, for streams that must not wait. Rows wait while the start is
         found.
     on_drift : {"rehearse", "report", "forget"}, default="rehearse"
-        What to do when rows are others than before. "rehearse": in the first ten memories of a world they are
-        taken to come in some order, and the memory is fitted; later, or with a half-life, as a change, and
-        learning begins anew. "forget" always takes them as a change. "report" only says so.
+        What to do when rows are others than before. "rehearse": in the first 200 000 rows of a world, or two
+        memories if that is more, they are taken to come in some order, and the memory is fitted; later, or
+        with a half-life, as a change, and learning begins anew. "forget" always takes them as a change. "report" only says so.
     drift_detector : object, optional
         With River's interface: ``update(value)``, and ``drift_detected``. It sees the mean log-likelihood of
         each mini-batch before it is learned, and takes the place of our own test, whose false alarms are at
@@ -479,7 +480,10 @@ class OnlineGaussianMixture(ReadingMixin):
         )
         memory_rows = self.memory_rows
         if memory_rows is None:
-            memory_rows = max(_MEMORY_ROWS, _MEMORY_ROWS_EACH * n_parameters) if rule.rehearses else 0
+            memory_rows = max(
+                _MEMORY_ROWS, min(_MEMORY_ROWS_EACH * n_parameters, _MEMORY_VALUES // n_features)
+            )
+            memory_rows = memory_rows if rule.rehearses else 0
         plan = Plan(
             None if is_auto else least,
             self.max_components,

@@ -65,11 +65,8 @@ class Average:
 
     def mixture(self, like: Mixture) -> Mixture:
         """Return the mixture with the average moments, of the covariance type of another."""
-        used = self.sums.nk > 0
-        means = self.sums.origin.copy()
-        means[used] += self.sums.s1[used] / self.sums.nk[used, np.newaxis]
-        there = Mixture.from_factor(like.log_weights, means, like.factor, like.covariance_type)
-        return m_step(self.sums.recenter(means), there)
+        there = Mixture.from_factor(like.log_weights, self.sums.origin, like.factor, like.covariance_type)
+        return m_step(self.sums, there)
 
 
 def moments_of(mixture: Mixture) -> Statistics:

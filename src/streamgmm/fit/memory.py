@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from streamgmm._compat.functools import cached_property
 from streamgmm.statistics import Array
 
 NO_WEIGHTS = np.empty(0)
@@ -23,6 +23,14 @@ class Room:
 
     def __init__(self, rows: Any, weights: Array, ranks: Array, places: Places) -> None:
         self.filled, self.arrays = len(rows), (rows, weights, ranks, places)
+
+    def __reduce__(self) -> tuple[type[Room], tuple[Any, Array, Array, Places]]:
+        return Room, self.view(self.filled)  # what lies behind was never written
+
+    def takes(self, rows: Any) -> bool:
+        """Tell whether rows keep all their digits here."""
+        dtype = self.arrays[0].dtype
+        return bool(dtype == np.result_type(dtype, rows.dtype))
 
     def view(self, n: int) -> tuple[Any, Array, Array, Places]:
         """Return the first n entries."""
@@ -54,6 +62,7 @@ class Memory:
     Parameters
     ----------
     bound : int
+        At least 1. Up to twice as many are held between two looks at which are to be kept.
     half_life : float, optional
         In rows; None weighs all rows alike, however old.
     n_whole : int, default=0
@@ -104,23 +113,23 @@ class Memory:
             ranks = np.log(-np.log1p(-draws_of(_SEED, self.n_seen, len(X)))) - self._decay * places
             if len(weights):
                 ranks -= np.log(weights)
-        chosen = np.flatnonzero(ranks < self.limit)
+        chosen, rows = np.flatnonzero(ranks < self.limit), np.asarray(X)
         memory = replace(self, n_seen=n_seen, is_weighted=self.is_weighted or len(weights) > 0)
-        if not len(chosen) and self.room is not None:
+        if not len(chosen) and self.room is not None and self.room.takes(rows):
             return memory
         w = weights[chosen] if len(weights) else np.ones(len(chosen))
-        return memory._append(np.asarray(X)[chosen], w, ranks[chosen], places[chosen])
+        return memory._append(rows[chosen], w, ranks[chosen], places[chosen])
 
     @property
     def _decay(self) -> float:
-        return -np.log(2.0) / self.half_life if self.half_life is not None else 0.0
+        return np.log(2.0) / self.half_life if self.half_life is not None else 0.0
 
     def _append(self, rows: Any, weights: Array, ranks: Array, places: Places) -> Memory:
-        """Write entries behind those held, in a room of one's own if others have written there, or no room is left."""
+        """Write entries behind those held, in a larger room if it is full or others have written there."""
         memory, n, room = self, self.n_held + len(rows), self.room
-        fits = room is not None and room.filled == self.n_held and n <= len(room.arrays[0])
-        if not fits or room is None or room.arrays[0].dtype != np.result_type(room.arrays[0], rows):
-            memory = memory._trimmed(rows)
+        is_own = room is not None and room.filled == self.n_held
+        if room is None or not is_own or n > len(room.arrays[0]) or not room.takes(rows):
+            memory = memory._trimmed()
             room, n = memory.room, memory.n_held + len(rows)
             size = max(_LEAST_ROOM, 2 * n)
             if n_most := self._most:
@@ -136,7 +145,7 @@ class Memory:
         """How many rows are kept at most, 0 as long as all are."""
         return 0 if self.n_seen <= self.n_whole else self.bound
 
-    def _trimmed(self, like: Any) -> Memory:
+    def _trimmed(self) -> Memory:
         """Return the memory with those entries only that are kept, and the next, which says where to stop."""
         if self.room is None or not self._most or self.n_held <= self.bound + 1:
             return self
@@ -160,9 +169,8 @@ class Memory:
         rows, weights, places = rows[kept], weights[kept], places[kept]
         if self.is_weighted or self.half_life is not None:
             log_weights = np.log(weights)
-            age = self._decay * (self.n_seen - places)
             p = -np.expm1(-np.exp(np.minimum(limit + self._decay * places + log_weights, 700.0)))
-            weights = np.exp(age + log_weights) / p
+            weights = np.exp(log_weights - self._decay * (self.n_seen - places)) / p
         else:
             weights = NO_WEIGHTS
         return Sampled(rows, weights, places)
@@ -188,9 +196,10 @@ class Memory:
 
     def to_record(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return settings, which JSON can hold, and named arrays."""
-        names = ("bound", "half_life", "n_whole", "n_seen", "is_weighted")
-        settings = {name: getattr(self, name) for name in names}
-        memory = self._trimmed(None)
+        counts = {name: int(getattr(self, name)) for name in ("bound", "n_whole", "n_seen")}
+        half_life = None if self.half_life is None else float(self.half_life)
+        settings = {**counts, "half_life": half_life, "is_weighted": bool(self.is_weighted)}
+        memory = self._trimmed()
         if memory.room is None:
             return settings, {}
         return settings, dict(zip(_ARRAYS, memory.room.view(memory.n_held), strict=True))
@@ -200,8 +209,9 @@ class Memory:
         """Return the memory that `to_record` wrote."""
         if not arrays:
             return cls(**settings)
-        rows, weights, ranks, places = (np.array(arrays[name]) for name in _ARRAYS)
-        memory = cls(**settings, n_held=len(rows), room=Room(rows, weights, ranks, places))
+        rows, weights, ranks = (np.array(arrays[name]) for name in _ARRAYS[:3])
+        room = Room(rows, weights, ranks, np.array(arrays["places"], dtype=np.int64))
+        memory = cls(**settings, n_held=len(rows), room=room)
         is_full = memory._most and len(ranks) > memory.bound
         return replace(memory, limit=float(ranks.max())) if is_full else memory
 
@@ -211,18 +221,12 @@ _ARRAYS = ("rows", "weights", "ranks", "places")
 
 def _enlarged(room: Room | None, n: int, size: int, like: Any) -> Room:
     """Return a room of this size that begins with the first n entries of another."""
-    if room is None:
-        empty = np.empty((size, like.shape[1]), dtype=like.dtype), np.empty(size), np.empty(size)
-        larger = Room(*empty, np.empty(size, dtype=np.int64))
-    else:
-        arrays = []
-        for old, dtype in zip(
-            room.arrays, (np.result_type(room.arrays[0], like), "f8", "f8", "i8"), strict=True
-        ):
-            new = np.empty((size, *old.shape[1:]), dtype=dtype)
+    dtype = like.dtype if room is None else np.result_type(room.arrays[0].dtype, like.dtype)
+    rows = np.empty((size, like.shape[1]), dtype=dtype)
+    larger = Room(rows, np.empty(size), np.empty(size), np.empty(size, dtype=np.int64))
+    if room is not None:
+        for new, old in zip(larger.arrays, room.arrays, strict=True):
             new[:n] = old[:n]
-            arrays.append(new)
-        larger = Room(*arrays)
     return larger
 
 

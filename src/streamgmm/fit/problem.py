@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from streamgmm import covariance, priors
+from streamgmm._compat.functools import cached_property
 from streamgmm.kernels.records import Options
 from streamgmm.mixture import Mixture
 from streamgmm.priors import ConjugatePrior
@@ -86,9 +86,11 @@ class Problem:
             self._options[n_components] = priors.options(self.kind, *shape, self._floor, prior)
         return self._options[n_components]
 
-    def start(self, n_components: int, random_state: np.random.RandomState) -> Mixture:
-        """Return the best of several starts."""
-        return self._start(self.sample, n_components, random_state)
+    def start(
+        self, n_components: int, random_state: np.random.RandomState, sample: Sample | None = None
+    ) -> Mixture:
+        """Return the best of several starts, on the sample or another."""
+        return self._start(sample or self.sample, n_components, random_state)
 
     def _start(self, sample: Sample, n_components: int, random_state: np.random.RandomState) -> Mixture:
         how: dict[str, Any] = {"random_state": random_state, "n_samples": self.rows.n_samples}

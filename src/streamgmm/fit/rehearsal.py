@@ -30,8 +30,9 @@ _SHORT, _HOPE = (
     20.0,
 )  # iterations before a climb is compared, and how far it may still come, in last steps
 _TRIALS = 5  # moves from one optimum
-_SEARCHED = 2048  # rows on which moves are tried, or so many for each component
-_SEARCHED_EACH = 200
+_COMPARED, _SEARCHED = 400, 200  # rows for each component on which starts are compared, and moves tried,
+_LEAST = 10  # for at least so many components
+_MANY = 1.5  # times as many rows: fewer are all looked at
 
 
 class Rehearsed(NamedTuple):
@@ -79,28 +80,50 @@ def rehearse(
     *,
     n_starts: int,
     random_state: np.random.RandomState,
+    to_all: bool = False,
 ) -> Rehearsed:
     """Return the best mixture that is found on the rows of a problem.
 
     The current mixture, which is the first of ``rivals``, goes on by EM, and so do the others and the best of
     several starts, as long as they may come higher. The best is searched for moves that lead higher still.
-    Those with other numbers of components are compared by BIC.
+    Without ``to_all`` this happens on some of the rows; what is found there, and the current one if something
+    is, then goes on by EM on all of them. Those with other numbers of components are compared by BIC.
     """
-    rows, n_components = problem.rows, problem.n_components
-    sample = problem.sample
-    total = float(sample.row_weights.sum())
-    judge = Judge(sample)
+    before, sample = rivals[0], problem.sample
+    part = sample if to_all else _some(sample, _COMPARED, problem.n_components, random_state)
+    tol = float(np.clip(_TOL * 0.5 * before.n_parameters / len(sample.X), _LEAST_TOL, _MOST_TOL))
+    current, found = _on_some(problem, part, rivals, tol, n_starts, random_state)
+    if part is not sample:
+        lag, error = _difference(found, before, sample, problem.n_threads)
+        if found is not current or lag > _SURE * error:
+            finalists = [problem.climb(mixture) for mixture in dict.fromkeys((current, found))]
+            for climb in finalists:
+                climb.finish(tol, _MAX_ITER)
+            current, found = finalists[0].mixture, _Ranking(sample).best(finalists).mixture
+    statistics = problem.rows.e_step(found, n_threads=problem.n_threads)
+    compared = [_difference(found, other, sample, problem.n_threads) for other in (current, before)]
+    return Rehearsed(found, *compared[0], *compared[1], statistics)
 
-    def value_of(climb: Climb) -> float:
-        return judge.value(climb) - _penalty(climb.mixture, total)
 
-    before, *_ = rivals
-    current, *others = (problem.climb(mixture) for mixture in rivals)
-    n_parameters = before.n_parameters
-    tol = float(np.clip(_TOL * 0.5 * n_parameters / len(sample.X), _LEAST_TOL, _MOST_TOL))
+def _on_some(
+    problem: Problem,
+    part: Sample,
+    rivals: Sequence[Mixture],
+    tol: float,
+    n_starts: int,
+    random_state: np.random.RandomState,
+) -> tuple[Mixture, Mixture]:
+    """Return what the current mixture comes to on some rows, and the best that is found there."""
+
+    def climb_from(mixture: Mixture) -> Climb:
+        return Climb(mixture, part.X, part.weights, problem.options(mixture.n_components))
+
+    current, *others = map(climb_from, rivals)
+    ranking = _Ranking(part)
 
     def started() -> None:
-        others.extend(problem.climb(problem.start(n_components, random_state)) for _ in range(n_starts))
+        for _ in range(n_starts):
+            others.append(climb_from(problem.start(problem.n_components, random_state, part)))
         for climb in others:
             climb.run(_SHORT)
 
@@ -108,40 +131,49 @@ def rehearse(
         starting = pool.submit(started) if problem.n_threads != 1 and not is_spread() else None
         current.finish(tol, _MAX_ITER)
         starting.result() if starting else started()
-    best, value = current, value_of(current)
+    best, value = current, ranking.value(current)
     for climb in others:
-        if value_of(climb) + _HOPE * abs(climb.bounds[-1] - climb.bounds[-2]) < value:
+        if ranking.value(climb) + _HOPE * abs(climb.bounds[-1] - climb.bounds[-2]) < value:
             continue
         climb.finish(tol, _MAX_ITER)
-        if (reached := value_of(climb)) > value:
+        if (reached := ranking.value(climb)) > value:
             best, value = climb, reached
-    moved = _searched(problem, best, tol, random_state)
-    if moved is not None and value_of(moved) > value:
-        best = moved
-    mixture = best.mixture
-    statistics = rows.e_step(mixture, n_threads=problem.n_threads)
-    compared = [_difference(mixture, other, sample, problem.n_threads) for other in (current.mixture, before)]
-    return Rehearsed(mixture, *compared[0], *compared[1], statistics)
+    few = _some(part, _SEARCHED, problem.n_components, random_state)
+    start = best
+    if few is not part:
+        start = Climb(best.mixture, few.X, few.weights, problem.options(len(best.nk)))
+        start.finish(tol, _MAX_ITER)
+    moved = improve(start, few, problem.options, random_state, n_trials=_TRIALS)
+    if moved is not start:
+        if few is not part:
+            moved = climb_from(moved.mixture)
+            moved.finish(tol, _MAX_ITER)
+        best = moved if ranking.value(moved) > value else best
+    before = current.mixture
+    return before, before if best is current else best.mixture
 
 
-def _searched(
-    problem: Problem, climb: Climb, tol: float, random_state: np.random.RandomState
-) -> Climb | None:
-    """Return a climb on all rows from where moves led on some of them, None if they led nowhere."""
-    sample, n_components = problem.sample, climb.mixture.n_components
-    some = max(_SEARCHED, _SEARCHED_EACH * n_components)
-    if len(sample.X) <= some:
-        moved = improve(climb, sample, problem.options, random_state, n_trials=_TRIALS)
-        return None if moved is climb else moved
-    part: Sample = sample.take(np.sort(random_state.permutation(len(sample.X))[:some]))
-    start = Climb(climb.mixture, part.X, part.weights, problem.options(n_components))
-    start.finish(tol, _MAX_ITER)
-    moved = improve(start, part, problem.options, random_state, n_trials=_TRIALS)
-    if moved is start:
-        return None
-    whole = problem.climb(moved.mixture)
-    whole.finish(tol, _MAX_ITER)
-    return whole
+def _some(sample: Sample, n: int, n_components: int, random_state: np.random.RandomState) -> Sample:
+    """Return so many rows for each component, at least ten times as many; all if there are not many more."""
+    n *= max(n_components, _LEAST)
+    if len(sample.X) <= _MANY * n:
+        return sample
+    return sample.take(np.sort(random_state.permutation(len(sample.X))[:n]))
+
+
+class _Ranking:
+    """What climbs on the same rows are worth, by BIC where they have other numbers of components."""
+
+    def __init__(self, sample: Sample) -> None:
+        self._judge, self._total = Judge(sample), float(sample.row_weights.sum())
+
+    def value(self, climb: Climb) -> float:
+        """Return the nats of a row."""
+        return self._judge.value(climb) - _penalty(climb.mixture, self._total)
+
+    def best(self, climbs: Sequence[Climb]) -> Climb:
+        """Return the best, of equal ones the first."""
+        return max(climbs, key=self.value)
 
 
 def _penalty(mixture: Mixture, total: float) -> float:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils.validation import validate_data
 
+from streamgmm._compat.functools import cached_property
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array, Statistics
 from streamgmm.sweep import CHUNK, as_weights, require_sums, sum_rows, thread_count

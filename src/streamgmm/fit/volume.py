@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from streamgmm import priors
+from streamgmm._compat.functools import cached_property
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from streamgmm._compat.functools import cached_property
 from streamgmm._pieces import Task
 from streamgmm.mixture import Mixture
 from streamgmm.priors import ConjugatePrior
 from streamgmm.statistics import Array
+from streamgmm.sweep import kernel_rows
 
 from .average import Average
 from .change import ChangeTest
@@ -29,6 +30,7 @@ from .problem import Problem
 from .rehearsal import Rehearsed, rehearse
 from .rows import ArrayRows
 from .size import size_on_sample
+from .start.clusters import Sample
 from .stream import Info, Learner
 
 __all__ = ["World"]
@@ -39,9 +41,9 @@ _GROWTH_ORDERED = 1.5
 _MOST_APART = 20  # times the memory, with a half-life, after which it is rehearsed anyway
 _FEW = 10  # times (n_features + 1) rows for each component: with fewer the weak prior holds
 _TESTED, _OF = 64, 256  # rows tested for change
-_KNOWN = 10  # times the memory: from then on what is new is a change, not an order
+_KNOWN, _KNOWN_MEMORIES = 200_000, 2  # rows, or memories: from then on what is new is a change, not an order
 _LASTED = 9  # times as many rows as before: from then on what came before is over
-_STARTS = 1
+_STARTS, _STARTS_ORDERED = 1, 3  # of a rehearsal; where the rows come in some order it is all there is
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +135,7 @@ class World:
         memory.
         """
         if self.ordered:
-            return self._rehearsed().mixture
+            return self.rehearsed().mixture
         if self.average is None:
             return self.learner.mixture
         current = self.learner.current
@@ -146,6 +148,8 @@ class World:
 
     def learn(self, X: Any, weights: Array) -> tuple[World, Info]:
         """Return the world after more rows, and what happened to their mini-batches."""
+        if self.plan.rule.makes_passes:  # it must see all rows of a pass at once, and keeps none
+            return self._learn_some(X, weights)
         world, happened, begin = replace(self, detector=deepcopy(self.detector)), [], 0
         while begin < len(X):
             step = world.plan.stretch if world.task is None else world.plan.stride
@@ -214,7 +218,7 @@ class World:
 
     def _problem(self, n_components: int, prior: str | ConjugatePrior | None) -> Problem:
         plan, sampled = self.plan, self.memory.sampled
-        return Problem(
+        problem = Problem(
             ArrayRows(sampled.rows, sampled.weights),
             n_components,
             plan.covariance_type,
@@ -222,8 +226,10 @@ class World:
             prior=prior,
             n_threads=plan.n_threads,
         )
+        problem.sample = Sample(kernel_rows(sampled.rows), sampled.weights)  # all of them, however many
+        return problem
 
-    def _rehearsed(self) -> Rehearsed:
+    def rehearsed(self) -> Rehearsed:
         """Look for a better mixture on the rows of the memory; of few rows with a prior, as the start is."""
         plan, n_components = self.plan, self.learner.n_components
         current = self.learner.current if self.average is None else self._settled
@@ -238,14 +244,16 @@ class World:
             prior = "weak"
         random_state = np.random.RandomState([plan.seed, self.row % 2**32])
         problem = self._problem(n_components, prior)
-        return rehearse(problem, rivals, n_starts=_STARTS, random_state=random_state)
+        to_all = self._is_whole or self.ordered > 0
+        n_starts = _STARTS_ORDERED if self.ordered else _STARTS
+        return rehearse(problem, rivals, n_starts=n_starts, random_state=random_state, to_all=to_all)
 
     def _grown(self) -> World:
         """Rehearse, now or in pieces."""
         if self.plan.is_spread:
-            return replace(self._frozen(), task=Task(self._rehearsed), granted=0.0, due=self._next_due())
+            return replace(self._frozen(), task=Task(self.rehearsed), granted=0.0, due=self._next_due())
         world = self._over() if self.ordered else self
-        return replace(world._taken(world._rehearsed()), due=world._next_due())._frozen()
+        return replace(world._taken(world.rehearsed()), due=world._next_due())._frozen()
 
     def _over(self) -> World:
         """Return the world of the rows since the last that were seen to differ, if these are most by far."""
@@ -340,7 +348,8 @@ class World:
     @property
     def _is_known(self) -> bool:
         """Whether this world was seen for so long that what is new must be a change of it."""
-        return self.plan.half_life is not None or self.n_rows >= _KNOWN * self.plan.memory_rows
+        known = max(_KNOWN, _KNOWN_MEMORIES * self.plan.memory_rows)
+        return self.plan.half_life is not None or self.n_rows >= known
 
     def _anew(self, since: int) -> World:
         """Return the world that begins now; until there are enough rows, the rule adapts what was learned."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamgmm import rules
+from streamgmm._compat.functools import cached_property
 from streamgmm.diagnostics import Finding, Optimality, explain, optimality
 from streamgmm.diagnostics.progress import judged
 from streamgmm.estimators import Trail

@@ -23,7 +23,7 @@ class RuleState(NamedTuple):
     ----------
     t : float
         Time in mini-batches, those behind the starting mixture included: the weight of the rows so far over
-        ``batch_size``.
+        ``batch_size``. A schedule that counts rows converts it.
     start : float
         The time at which learning began.
     batch_size : int

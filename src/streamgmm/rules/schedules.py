@@ -1,7 +1,7 @@
 """Schedules: the size of each step.
 
-Time is counted in mini-batches, those behind the starting mixture included, so that a call with half a
-mini-batch advances it by one half.
+They are given times in mini-batches of ``batch_size`` rows, those behind the starting mixture included: a
+call with half a mini-batch advances them by one half. `PowerDecay` and `HalfLife` mean rows, and convert.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ __all__ = ["Constant", "HalfLife", "PowerDecay", "Schedule"]
 
 @runtime_checkable
 class Schedule(Protocol):
-    """Anything that gives the step size of each mini-batch.
+    """Anything that gives the step size of each mini-batch, from its time in mini-batches.
 
     One that forgets says how fast by another method, ``half_life(batch_size)``, in rows: then the stream is
     taken as one that changes. Without it, all rows are taken as coming from the same mixture.
     """
 
     def steps(self, t: Array, *, start: float, batch_size: int) -> Array:
-        """Return the step sizes at times ``t``; ``start`` is the time at which learning began."""
+        """Return the step sizes of full mini-batches at times ``t``; learning began at ``start``."""
 
 
 @dataclass(frozen=True)
@@ -61,22 +61,24 @@ class Constant:
 
 @dataclass(frozen=True)
 class PowerDecay:
-    """Steps scale * (t + offset)^-exponent, the Robbins-Monro schedule of stepwise EM, with t in rows.
+    """Steps of g = (t + offset)^-exponent for each 256 rows, the Robbins-Monro schedule of stepwise EM.
 
-    What is learned of a row does not depend on the size of mini-batches: one of n rows takes the step that n
-    rows one by one would take together, 1 - (1 - g)^(n / rows).
+    Time t counts rows, in units of ``rows``, so that what is remembered does not depend on the size of
+    mini-batches: one of n rows takes the step scale * (1 - (1 - g)^(n / rows)). At one g, and a scale of 1,
+    mini-batches that divide the rows keep together what one of ``rows`` rows keeps of the past, 1 - g.
 
     Parameters
     ----------
     exponent : float, default=0.6
         In (0.5, 1]; the smaller, the sooner the start is forgotten (Cappe and Moulines, 2009).
     offset : float, optional
-        In the same unit as t. By default such that the first step weighs its rows against those behind the
-        starting mixture as an average of all rows would.
+        In units of ``rows``; where t + offset is below 1, g is 1. By default such that ``rows`` rows at the
+        first g weigh as much against those behind the starting mixture as in an average of all rows.
     scale : float, default=1.0
         Multiplies the steps.
     rows : int, default=256
-        The unit of t, and how many rows a whole step is for.
+        How many rows g is for, and the unit of t. As many as ``batch_size`` let time count mini-batches, with
+        steps scale * g.
 
     Examples
     --------
@@ -84,6 +86,9 @@ class PowerDecay:
     >>> from streamgmm.rules.schedules import PowerDecay
     >>> PowerDecay(1.0, offset=1.0).steps(np.arange(4.0), start=0.0, batch_size=256)
     array([1.        , 0.5       , 0.33333333, 0.25      ])
+    >>> single = PowerDecay(1.0, offset=1.0).steps(np.array([256.0]), start=0.0, batch_size=1)
+    >>> 1 - (1 - single) ** 256
+    array([0.5])
     """
 
     exponent: float = 0.6
@@ -97,7 +102,8 @@ class PowerDecay:
         if self.offset is not None:
             valid = np.isfinite(self.offset) and self.offset >= 0
             _require(bool(valid), "offset", "finite and not negative", self.offset)
-        _require(self.rows >= 1 and int(self.rows) == self.rows, "rows", "a positive integer", self.rows)
+        is_integer = isinstance(self.rows, (int, np.integer)) and not isinstance(self.rows, bool)
+        _require(is_integer and self.rows >= 1, "rows", "a positive integer", self.rows)
 
     def steps(self, t: Array, *, start: float, batch_size: int) -> Array:
         """Return the step sizes at times ``t``."""

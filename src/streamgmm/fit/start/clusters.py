@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from streamgmm import covariance
+from streamgmm._compat.functools import cached_property
 from streamgmm._pieces import breathe
 from streamgmm.kernels.kmeans import kmeans
 from streamgmm.mixture import Mixture

@@ -15,6 +15,7 @@ from .adaptive import AdaGrad, Adam, RMSProp
 from .clip import Clip
 from .groups import GroupRates
 from .groups import Rate as Rate
+from .groups import is_schedule as is_schedule
 from .momentum import Momentum
 
 __all__ = [

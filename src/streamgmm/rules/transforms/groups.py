@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import TypeGuard
 
 import numpy as np
 
@@ -53,7 +54,9 @@ class GroupRates(Transform):
     Parameters
     ----------
     weights, means, covariances : float or schedule, default=1.0
-        0 holds a group fixed. A schedule is a `Constant` or a `PowerDecay`, whose time counts the updates.
+        0 holds a group fixed. A schedule is a `Constant` or a `PowerDecay`, whose time counts updates of any
+        size, so that it takes no ``rows``: max(updates before + offset, 1)^-exponent, with an offset of 1 by
+        default.
     correlations : float or schedule, optional
         Of the entries off the diagonals of the covariances' matrices; by default as ``covariances``.
 
@@ -75,7 +78,9 @@ class GroupRates(Transform):
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, (Constant, PowerDecay)) or (value is None and field.name == "correlations"):
+            if value is None and field.name == "correlations":
+                continue
+            if is_schedule(f"the rate of {field.name!r}", value, "updates"):
                 continue
             if not (is_number(value) and np.isfinite(value) and value >= 0):
                 raise ValueError(
@@ -88,6 +93,16 @@ class GroupRates(Transform):
         correlations = self.covariances if self.correlations is None else self.correlations
         rates = (self.weights, self.means, self.covariances, correlations)
         return tuple(number for rate in rates for number in _power(rate))
+
+
+def is_schedule(name: str, rate: object, unit: str) -> TypeGuard[Constant | PowerDecay]:
+    """Tell whether a rate is a schedule that a group can follow; ValueError if it is to count rows."""
+    if isinstance(rate, PowerDecay) and rate.rows != PowerDecay.rows:
+        raise ValueError(
+            f"{name} must be a `PowerDecay` without `rows`, since its time counts {unit}, "
+            f"got rows={rate.rows}"
+        )
+    return isinstance(rate, (Constant, PowerDecay))
 
 
 def _power(rate: Rate) -> tuple[float, float, float]:
