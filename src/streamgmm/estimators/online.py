@@ -106,10 +106,10 @@ class OnlineGaussianMixture(ReadingMixin):
         The largest number that "auto" may find.
     memory_rows : int, optional
         Rows kept of all, each equally likely (with a half-life, late ones the more); by default 20 000, or 30
-        for each parameter if that is more, up to 64 MiB of values. 0 keeps none: nothing is rehearsed, and no order or change is
-        seen. Up to twice as many are held until they are sorted, 2 memory_rows (n_features + 3) numbers of 8
-        bytes (features of float32 rows take 4), and two and a half times that for the moment in which they
-        are; a rehearsal works on a copy.
+        for each parameter if that is more, up to 64 MiB of values. 0 keeps none: nothing is rehearsed, and no
+        order or change is seen. Up to twice as many are held until they are sorted, 2 memory_rows
+        (n_features + 3) numbers of 8 bytes (features of float32 rows take 4), and two and a half times that
+        for the moment in which they are; a rehearsal works on a copy.
     rehearsal : {"now", "spread"}, default="now"
         When the start and rehearsals are computed: within the call that brings the row at which they are due,
         or divided over the calls that follow, for streams that must not wait. Rows wait while the start is
@@ -117,7 +117,8 @@ class OnlineGaussianMixture(ReadingMixin):
     on_drift : {"rehearse", "report", "forget"}, default="rehearse"
         What to do when rows are others than before. "rehearse": in the first 200 000 rows of a world, or two
         memories if that is more, they are taken to come in some order, and the memory is fitted; later, or
-        with a half-life, as a change, and learning begins anew. "forget" always takes them as a change. "report" only says so.
+        with a half-life, as a change, and learning begins anew. "forget" always takes them as a change.
+        "report" only says so.
     drift_detector : object, optional
         With River's interface: ``update(value)``, and ``drift_detected``. It sees the mean log-likelihood of
         each mini-batch before it is learned, and takes the place of our own test, whose false alarms are at
