@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,7 @@ from streamgmm.cli._rows import Rewindable
 from streamgmm.cli._units import standardization, unstandardize
 from streamgmm.cli.app import streamgmm
 from streamgmm.cli.select import Numbers
+from streamgmm.fit.plan import ON_DRIFT
 from streamgmm.persistence import load_metadata
 
 MIXTURE = Mixture([0.25, 0.75], [[0.0, 10.0], [5.0, -10.0]], [[1.0, 4.0], [2.0, 1.0]], "diag")
@@ -227,6 +229,78 @@ def test_warnings_are_lines_with_names(tmp_path):
         assert "constant columns in the first 200 rows: 'alpha', 'gamma'; " in lines[0]
         assert "only 5 of the first 200 rows are distinct" in lines[1]
     assert "one occurs 40 times" in lines[1]
+
+
+@pytest.fixture(scope="module")
+def changing(X):
+    """Rows of one mixture, and from row 12 000 on of another."""
+    before, after = (MIXTURE.sample(n, random_state=n)[0] for n in (12_000, 9000))
+    return np.concatenate([before, after + 40.0])
+
+
+def as_csv(rows):
+    return "x,y\n" + "".join(f"{x!r},{y!r}\n" for x, y in rows.tolist())
+
+
+@pytest.mark.parametrize("on_drift", ["rehearse", "report", "forget"])
+def test_events_are_told_once_and_are_in_the_json(changing, tmp_path, on_drift):
+    output = tmp_path / "m.safetensors"
+    options = ("-k", 2, "--memory-rows", 1000, "--on-drift", on_drift, "--json", "-o", output)
+    result = run("fit", "-", *options, stdin=as_csv(changing))
+    model = OnlineGaussianMixture(2, random_state=0, memory_rows=1000, on_drift=on_drift)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.partial_fit(changing)
+    reasons = {event.reason for event in model.events_}
+    assert {"rehearse": "order", "report": "report", "forget": "change"}[on_drift] in reasons
+    lines = [f"{'warning: ' * (event.reason in ('order', 'report'))}{event}" for event in model.events_]
+    assert sorted(result.stderr.splitlines()) == sorted(lines)
+    told = json.loads(result.stdout)["events"]
+    expected = [
+        {
+            "row": event.row,
+            "reason": event.reason,
+            "gain": event.gain if np.isfinite(event.gain) else None,
+            "since": event.since,
+            "components": event.n_components,
+        }
+        for event in model.events_
+    ]
+    assert told == expected
+    info = load_metadata(output)["info"]
+    assert (info["memory_rows"], info["on_drift"]) == (1000, on_drift)
+    assert "max_components" not in info
+
+
+def test_events_are_told_while_rows_come():
+    """Rows that are not there yet hold nothing back: 65 536 are learned at a time."""
+    rows = np.round(MIXTURE.sample(100_000, random_state=0)[0], 3)
+    with start("fit", "-", "-k", 2) as process:
+        process.stdin.write(as_csv(rows).encode())
+        process.stdin.flush()
+        patience = threading.Timer(60, process.kill)
+        patience.start()
+        assert process.stderr.readline().startswith(b"row ")
+        assert process.poll() is None
+        process.stdin.close()
+        assert process.stdout.read()
+        patience.cancel()
+
+
+def test_the_number_of_components_is_found(folder, X, tmp_path):
+    output = tmp_path / "m.safetensors"
+    found = json_of("fit", folder / "points.csv", "-k", "auto", "--max-components", 4, "--json", "-o", output)
+    expected = OnlineGaussianMixture("auto", max_components=4, random_state=0).fit(X)
+    assert load(output) == expected.to_mixture()
+    assert found["n_components"] == 2
+    info = load_metadata(output)["info"]
+    assert (info["components"], info["max_components"]) == ("auto", 4)
+    assert "memory_rows" not in info
+
+
+def test_what_to_do_on_drift_is_what_the_estimator_takes():
+    [option] = [option for option in streamgmm.commands["fit"].params if option.name == "on_drift"]
+    assert tuple(option.type.choices) == ON_DRIFT
 
 
 def test_more_passes_over_rows_that_are_all_held_are_not_made(tmp_path, X):

@@ -7,6 +7,7 @@ import pytest
 
 from streamgmm import Mixture, OnlineGaussianMixture, datasets
 from streamgmm.estimators import follow
+from streamgmm.estimators.follow import reorder
 
 TRUTH = Mixture([0.5, 0.3, 0.2], [[0.0, 0.0], [5.0, 5.0], [-5.0, 5.0]], [1.0, 0.5, 2.0], "spherical")
 
@@ -69,6 +70,47 @@ def test_components_keep_their_place(covariance_type):
     for mixture in late:
         assert np.abs(mixture.means - last.means).max() < 1.5  # they are 7 apart
         assert np.abs(mixture.weights - last.weights).max() < 0.15
+
+
+def test_the_number_of_components_may_change():
+    """A component is at its place as long as it is there, in calls of any size; a gap is not a number."""
+    later = Mixture([0.5, 0.5], [[30.0, 0.0], [40.0, 0.0]], [1.0, 1.0], "spherical")
+    X = np.concatenate([TRUTH.sample(9216, random_state=0)[0], later.sample(10_240, random_state=1)[0]])
+    params = {"max_components": 5, "on_drift": "forget", "random_state": 0}
+    for step in (1024, len(X)):
+        model, trail = OnlineGaussianMixture("auto", **params), None
+        for begin in range(0, len(X), step):
+            trail = follow(model, X[begin : begin + step], trail=trail)
+        change = next(event.row for event in model.events_ if event.reason == "change")
+        assert trail.mixtures[-1] == model.to_mixture()
+        assert trail.places[-1].tolist() == [0, 1]
+        assert all((np.diff(places) > 0).all() for places in trail.places)
+        means = trail.at_places(lambda mixture: mixture.means)
+        assert means.shape == (len(trail.rows), 3, 2)
+        before, after = (trail.rows > 1000) & (trail.rows < 9216), trail.rows > change + 4096
+        assert before.sum() > 5
+        assert np.ptp(means[before], axis=0).max() < 0.5
+        assert np.isnan(means[after, 2]).all()
+        assert np.ptp(means[after, :2], axis=0).max() < 0.5
+
+
+def test_components_that_are_renumbered_keep_their_place(monkeypatch):
+    """A rehearsal may give components in any order: here it reverses them each time."""
+    from streamgmm.fit import world
+
+    def reversed_(*args, **kwargs):
+        found = rehearse(*args, **kwargs)
+        mixture = reorder(found.mixture, [2, 1, 0])
+        return found._replace(mixture=mixture, statistics=args[0].rows.e_step(mixture))
+
+    rehearse = world.rehearse
+    monkeypatch.setattr(world, "rehearse", reversed_)
+    X, _ = TRUTH.sample(20_000, random_state=0)
+    model = OnlineGaussianMixture(3, random_state=0)
+    trail = follow(model, X)
+    assert len(model.events_) >= 2
+    late = trail.at_places(lambda mixture: mixture.means)[trail.rows > 1000]
+    assert np.ptp(late, axis=0).max() < 0.5
 
 
 def test_small_data_has_a_trail():

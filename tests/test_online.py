@@ -555,3 +555,23 @@ def test_score_of_no_weight():
     X, _ = blobs(100)
     with pytest.raises(ValueError, match="positive weight"):
         OnlineGaussianMixture(random_state=0).fit(X).score(X, sample_weight=np.zeros(100))
+
+
+@pytest.mark.parametrize("verbose", [0, 1])
+@pytest.mark.parametrize("on_drift", ["report", "forget"])
+def test_verbose_prints_events_of_which_nothing_warns(capsys, verbose, on_drift):
+    X = np.concatenate([blobs(12_000)[0], blobs(6000, seed=1)[0] + 30.0])
+    model = OnlineGaussianMixture(3, random_state=0, verbose=verbose, on_drift=on_drift)
+    printed = []
+    with warnings.catch_warnings(record=True) as raised:
+        warnings.simplefilter("always")
+        for begin in range(0, len(X), 1024):
+            n_events = len(model.events_) if begin else 0
+            model.partial_fit(X[begin : begin + 1024])
+            lines = capsys.readouterr().err.splitlines()
+            new = model.events_[n_events:]
+            assert lines == [str(event) for event in new if verbose and event.reason != "report"]
+            printed += lines
+    assert [str(one.message) for one in raised] == [str(e) for e in model.events_ if e.reason == "report"]
+    assert bool(printed) == bool(verbose)
+    assert {"report": "report", "forget": "change"}[on_drift] in {e.reason for e in model.events_}

@@ -166,7 +166,7 @@ def test_pictures_hold_the_mixture_and_plotly_knows_what_they_say(points, tmp_pa
 def test_the_learning_curve_is_the_history(points, X, tmp_path):
     fit(points, "-k", 2, "--report", tmp_path / "r.html")
     expected = OnlineGaussianMixture(2, random_state=0).fit(X)
-    dots, line = figures((tmp_path / "r.html").read_text())["curve"]["data"]
+    dots, line, *_ = figures((tmp_path / "r.html").read_text())["curve"]["data"]
     assert dots["x"] == expected.history_rows_.tolist()
     np.testing.assert_allclose(dots["y"], expected.history_, atol=1e-3)
     np.testing.assert_allclose(line["y"][-1], expected.history_.mean(), atol=0.05)
@@ -214,6 +214,53 @@ def report_of(model, watch, names=("x", "y"), **more):
     )
 
 
+def changing():
+    """Return rows of two components, then of three others."""
+    later = Mixture([0.4, 0.3, 0.3], [[40.0, 0.0], [50.0, 20.0], [60.0, 0.0]], np.ones(3), "spherical")
+    return np.concatenate([TRUTH.sample(9000, random_state=0)[0], later.sample(9000, random_state=1)[0]])
+
+
+@pytest.mark.parametrize("n_features", [1, 2])
+def test_events_and_a_number_of_components_that_changes(tmp_path, n_features):
+    X = changing()[:, :n_features]
+    model = OnlineGaussianMixture("auto", max_components=4, on_drift="forget", random_state=0)
+    watch = Watch().learn(model, X, X)
+    report = report_of(model, watch, names=("x", "y")[:n_features], events=model.events_)
+    write(report, tmp_path / "r.html")
+    page, reader = read(tmp_path / "r.html")
+    sentences = [str(event) for event in model.events_]
+    assert "change" in {event.reason for event in model.events_}
+    assert all(sentence in reader.items for sentence in sentences)
+    drawn = figures(page)
+    _, _, *lines = drawn["curve"]["data"]
+    for line, event in zip(lines, model.events_, strict=True):
+        assert set(line["x"]) == {event.row}
+        assert line["text"].replace("<br>", " ") == str(event)
+    motion, trail = drawn["motion"]["motion"], watch.trail
+    assert motion["events"] == [[e.row, text] for e, text in zip(model.events_, sentences, strict=True)]
+    assert len({mixture.n_components for mixture in trail.mixtures}) > 1
+    for frame, mixture, places in zip(motion["frames"], trail.mixtures, trail.places, strict=True):
+        assert [k for k, one in enumerate(frame) if one is not None] == places.tolist()
+        centers = [one[:n_features] for one in frame if one is not None]
+        np.testing.assert_allclose(centers, mixture.means, atol=0.05)
+    n_curves = n_features == 1 and trail.n_places > 1  # and the sum
+    assert len(drawn["motion"]["data"]) == 1 + n_curves + trail.n_places + 1
+
+
+def test_warnings_that_are_events_are_listed_once(tmp_path, X):
+    with pytest.warns(UserWarning, match="not in random order"):
+        write_report(tmp_path / "r.html", InOrder(2, random_state=0), X[np.argsort(X[:, 0])])
+    _, reader = read(tmp_path / "r.html")
+    assert sum("not in random order" in item for item in reader.items) == 1
+
+
+class InOrder(OnlineGaussianMixture):
+    """A learner that a report, too, shows rows in their order."""
+
+    def _order(self):
+        return None
+
+
 def test_findings_are_said_with_names(tmp_path):
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.normal(size=2000), np.full(2000, 3.0)])
@@ -236,7 +283,7 @@ def test_findings_are_said_with_names(tmp_path):
 
 
 def test_no_finding_advises_the_rule_that_was_used(X):
-    model = OnlineGaussianMixture(2, rule="natural-gradient", batch_size=10, random_state=0)
+    model = OnlineGaussianMixture(2, rule="natural-gradient", batch_size=10, memory_rows=0, random_state=0)
     watch = Watch().learn(model, np.concatenate([X, X + 50.0]), X)
     falling = np.where(np.arange(100) < 50, -3.0, -8.0)
     for rule, found in (("natural-gradient", False), (model.rule, False), ("mine", True), (None, True)):
@@ -412,8 +459,8 @@ def error_of(*arguments, stdin=None):
     result = run(*arguments, stdin=stdin)
     assert result.exit_code == 1
     assert result.stdout == ""
-    assert result.stderr.count("\n") == 1
-    return result.stderr.removeprefix("streamgmm: error: ").rstrip("\n")
+    [line] = [line for line in result.stderr.splitlines() if not line.startswith("row ")]
+    return line.removeprefix("streamgmm: error: ")
 
 
 def test_a_report_that_cannot_be_written_fails_before_any_row_is_read(points, tmp_path):

@@ -2,8 +2,8 @@
 How do the components of a stream find their place?
 ====================================================
 
-A mixture learns rows as they come and keeps none of them. After a few dozen rows it is a guess; the guess
-improves with every mini-batch, ever more slowly.
+A mixture learns rows as they come, and keeps some of them to look back at. After a few dozen rows it is a
+guess; the guess improves with every mini-batch, ever more slowly.
 """
 
 import matplotlib.pyplot as plt

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ._output import warnings_as_lines
+from ._output import tell, warnings_as_lines
 from ._rows import progress
 from ._units import log_volume, standardization, unstandardize
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from streamgmm.estimators import OnlineGaussianMixture
+    from streamgmm.fit.events import Event
     from streamgmm.mixture import Mixture
     from streamgmm.report import Watch
     from streamgmm.sources import Batch, Source
@@ -39,6 +40,7 @@ class Learned(NamedTuple):
     history, history_rows : ndarray of shape (n_batches,)
     warnings : tuple of str
         As they were printed.
+    events : tuple of Event
     watch : Watch or None
     """
 
@@ -49,6 +51,7 @@ class Learned(NamedTuple):
     history: Array
     history_rows: NDArray[Any]
     warnings: tuple[str, ...]
+    events: tuple[Event, ...]
     watch: Watch | None
 
 
@@ -63,9 +66,11 @@ def learn(
 ) -> Learned:
     """Let an estimator learn the rows of a source; errors name the files, warnings the columns.
 
-    Watched or not, it learns the same. Files are learned in random order, as `fit` of the estimator does.
+    Events are told as they happen. Watched or not, it learns the same. Files are learned in random order, as
+    `fit` of the estimator does.
     """
     units: Standardization | None = None
+    told_events = 0
     start = time.perf_counter()
     in_units = {"row": "one"} if standardize else {}  # the estimator's row is not in the data's
     with (
@@ -83,6 +88,7 @@ def learn(
                         estimator.partial_fit(X)
                     else:
                         watch = watch.learn(estimator, X, rows if index == 0 else None)
+                told_events = _tell_events(estimator, told_events)
             if index + 1 < passes and len(estimator.history_) == 0:
                 say = "all rows are held and fitted by EM, to which more passes would add nothing"
                 warnings.warn(say, stacklevel=2)
@@ -97,9 +103,21 @@ def learn(
         estimator.history_,
         estimator.history_rows_,
         tuple(told),
+        estimator.events_,
         watch,
     )
     return learned if units is None else _in_units(learned, units)
+
+
+def _tell_events(estimator: OnlineGaussianMixture, n_told: int) -> int:
+    """Print new events, but for those of which the estimator warns; return how many there are."""
+    from streamgmm.estimators._progress import WARNED
+
+    events = estimator.events_
+    for event in events[n_told:]:
+        if event.reason not in WARNED:
+            tell(str(event))
+    return len(events)
 
 
 def _read(

@@ -34,6 +34,20 @@ class Registered(click.ParamType):  # type: ignore[type-arg]
         return value
 
 
+class Size(click.ParamType):  # type: ignore[type-arg]
+    """A number of components, or auto."""
+
+    name = "number"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """Return what help shows."""
+        return "N|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number, or "auto"."""
+        return value if value == "auto" else click.IntRange(min=1).convert(value, param, ctx)
+
+
 class Columns(click.ParamType):  # type: ignore[type-arg]
     """Column names separated by commas; CSV's quotes hold a name that has one."""
 

@@ -38,8 +38,13 @@ def to_json(value: Any) -> str:
 
 def warn(message: str) -> None:
     """Print a warning to standard error, in one line."""
+    tell(f"warning: {message}")
+
+
+def tell(message: str) -> None:
+    """Print one line to standard error."""
     if sys.stderr is not None:  # print would fall back to standard output
-        print(f"warning: {printable(' '.join(message.split()))}", file=sys.stderr)
+        print(printable(" ".join(message.split())), file=sys.stderr)
 
 
 @contextmanager

@@ -18,10 +18,15 @@ from ._rows import STDIN
 
 if TYPE_CHECKING:
     from streamgmm.estimators import OnlineGaussianMixture
+    from streamgmm.fit.events import Event
     from streamgmm.report import Watch
     from streamgmm.sources import Source
 
 _READ_ROWS = 65536
+_SETTINGS = (
+    *("rule", "components", "covariance", "batch_size", "passes", "memory_rows", "on_drift"),
+    *("seed", "standardize"),
+)
 
 
 @click.command()
@@ -43,10 +48,17 @@ _READ_ROWS = 65536
 @click.option(
     "--components",
     "-k",
-    type=click.IntRange(min=1),
+    type=_options.Size(),
     default=1,
     show_default=True,
-    help="Number of components.",
+    help="Number of components; auto has as many as the lowest BIC on the rows that are kept.",
+)
+@click.option(
+    "--max-components",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="The largest number that auto may find.",
 )
 @click.option(
     "--covariance",
@@ -60,6 +72,20 @@ _READ_ROWS = 65536
 )
 @click.option(
     "--passes", type=click.IntRange(min=1), default=1, show_default=True, help="How often the files are read."
+)
+@click.option(
+    "--memory-rows",
+    type=click.IntRange(min=0),
+    help="Rows kept of all, on which better mixtures are looked for: by default 20 000, or 30 for each "
+    "parameter if that is more. 0 keeps none.",
+)
+@click.option(
+    "--on-drift",
+    type=click.Choice(["rehearse", "report", "forget"]),
+    default="rehearse",
+    show_default=True,
+    help="What to do when rows are others than before: find out whether they come in some order or have "
+    "changed; say so and nothing else; or begin anew at once.",
 )
 @_options.seed
 @click.option("--output", "-o", type=click.Path(), help="The model file to write (.safetensors).")
@@ -86,7 +112,8 @@ def fit(
     """Learn a mixture from the rows of FILES, and print it.
 
     Files are learned in random order, through a buffer of 262 144 rows: shuffle sorted text that is much
-    longer. Standard input is learned in the order in which its rows come.
+    longer. Standard input is learned in the order in which its rows come. What the learner does beside
+    learning (a better mixture, an order, a change) is told on standard error when it happens.
     """
     if passes > 1 and STDIN in files:
         raise click.UsageError("standard input (-) can be read only once, so --passes must be 1")
@@ -109,20 +136,18 @@ def fit(
         click.echo(f"{n_rows:,} rows in {learned.seconds:.2f} s ({speed:,.0f} rows/s)", err=True)
 
 
-def _estimator(
-    rule: str, components: int, covariance: str, batch_size: int, seed: int
-) -> OnlineGaussianMixture:
+def _estimator(components: int | str, covariance: str, seed: int, **same: Any) -> OnlineGaussianMixture:
     from streamgmm.estimators import OnlineGaussianMixture
 
-    return OnlineGaussianMixture(
-        components, covariance_type=covariance, rule=rule, batch_size=batch_size, random_state=seed
-    )
+    return OnlineGaussianMixture(components, covariance_type=covariance, random_state=seed, **same)
 
 
 def _settings(ctx: click.Context) -> dict[str, Any]:
     """Return what the model was made with, but not where."""
-    names = ("rule", "components", "covariance", "batch_size", "passes", "seed", "standardize")
-    return {"command": "fit", **{name: ctx.params[name] for name in names}}
+    settings = {"command": "fit", **{name: ctx.params[name] for name in _SETTINGS}}
+    if settings["components"] == "auto":
+        settings["max_components"] = ctx.params["max_components"]
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def require_model_file(output: str) -> None:
@@ -167,6 +192,7 @@ def _write_report(
         learned.log_likelihood,
         {name: value for name, value in settings.items() if name != "command"},
         learned.warnings,
+        learned.events,
     )
     write(report, path)
 
@@ -187,11 +213,17 @@ def _sources(files: Sequence[str], shown: int = 3) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
+def _described(event: Event) -> dict[str, Any]:
+    numbers = {"row": event.row, "reason": event.reason, "gain": event.gain, "since": event.since}
+    return numbers | {"components": event.n_components}
+
+
 def _print(learned: Learned, source: Source, output: str | None, report: str | None, as_json: bool) -> None:
     log_likelihood = learned.log_likelihood
     if as_json:
         description = describe(learned.mixture, source.names)
         description |= {"rows": learned.n_rows, "log_likelihood_per_row": log_likelihood}
+        description["events"] = [_described(event) for event in learned.events]
         write_lines([to_json(description | {"output": output, "report": report})])
         return
     known = log_likelihood == log_likelihood

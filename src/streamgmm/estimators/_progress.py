@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,6 +24,8 @@ from streamgmm.statistics import Array
 from ._history import History
 from ._waiting import Waiting
 from ._warmup import WarmUp
+
+WARNED = ("order", "report")  # events that somebody should do something about
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +50,16 @@ class Progress:
         assert self.em is not None  # a learner is made from EM's fit
         return self.em
 
-    def learn(self, X: Any, weights: Array, n_threads: int | None, *, is_spread: bool = False) -> Progress:
-        """Return the progress after more rows."""
+    def learn(
+        self,
+        X: Any,
+        weights: Array,
+        n_threads: int | None,
+        *,
+        verbose: int = 0,
+        is_spread: bool = False,
+    ) -> Progress:
+        """Return the progress after more rows; warn of some events, print the others if asked to."""
         stage, history, em = self.stage, self.history, self.em
         n_rows, plan = self.n_rows + len(X), replace(self.plan, n_threads=n_threads, is_spread=is_spread)
         if isinstance(stage, WarmUp):
@@ -79,8 +90,10 @@ class Progress:
         given = None if len(X) else self.given
         progress = replace(self, stage=stage, history=history, n_rows=n_rows, em=em, given=given)
         for event in progress.events[len(self.events) :]:
-            if event.reason in ("order", "report"):
+            if event.reason in WARNED:
                 warnings.warn(str(event), UserWarning, stacklevel=5)
+            elif verbose and sys.stderr is not None:  # print would fall back to standard output
+                print(event, file=sys.stderr)
         return progress
 
     @cached_property

@@ -62,24 +62,31 @@ class OnlineGaussianMixture(ReadingMixin):
     """Gaussian mixture that learns from rows as they come.
 
     The first ``init_size`` rows are kept and fitted by EM; from then on each mini-batch changes the mixture
-    once and is forgotten. For a rule that finds its own way ("annealed-sgd") they give only the scale.
-    `fit` learns rows in random order, `partial_fit` in theirs.
+    once. Some of all rows are kept in a memory. At growing intervals the learner rehearses: it fits them as a
+    batch is fitted, from several starts and by splits and merges, and goes on from what is better by more
+    than noise. The memory, and a test, also show that rows come in some order, or that the world has changed.
+    Whatever happened beside learning is in ``events_``. The same rows give the same bits, however they come
+    in calls. `fit` learns rows in random order, `partial_fit` in theirs.
 
     Parameters
     ----------
-    n_components : int, default=1
+    n_components : int or "auto", default=1
+        "auto" has as many as the lowest BIC on the rows of the memory, found anew at each rehearsal.
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
     rule : str or Rule, default="online-em"
-        How the mixture changes: a name from `streamgmm.rules.names` or a rule object.
+        How the mixture changes: a name from `streamgmm.rules.names` or a rule object. One with a half-life
+        takes the stream as one that changes, and its memory forgets as it does.
     batch_size : int, default=256
-        Rows in a mini-batch; 1 learns row by row, as the rule "annealed-sgd" does whatever is given.
+        Rows in a mini-batch; 1 learns row by row, as the rule "annealed-sgd" does whatever is given. Online
+        EM and the natural gradient learn as much of a row in a mini-batch of any size.
     max_epochs : int, default=1
         Passes that `fit` makes over its rows.
     init_size : int, optional
         Rows for the start, rounded up to whole mini-batches; by default 1000, or 40 for each component, or
-        4 for each mean parameter, whichever is most; 100 if they give only the scale.
-    init_params : {"k-means++", "kmeans", "random", "random_from_data"}, default="k-means++"
-        Of no use to a rule that finds its own way.
+        2 for each parameter, whichever is most; 100 if they give only the scale.
+    init_params : {"best", "k-means++", "kmeans", "random", "random_from_data"}, default="best"
+        "best" takes the best of several starts, as `GaussianMixture` does. Of no use to a rule that finds
+        its own way.
     weights_init : array-like of shape (n_components,), optional
     means_init : array-like of shape (n_components, n_features), optional
     precisions_init : array-like, optional
@@ -94,12 +101,37 @@ class OnlineGaussianMixture(ReadingMixin):
     n_threads : int, optional
         All cores by default; results do not depend on it.
     verbose : int, default=0
-        1 prints a line after each pass of `fit`.
+        1 prints a line after each pass of `fit`, and on standard error each event of ``events_`` when it
+        happens, but for those of which a warning is given.
+    max_components : int, default=20
+        The largest number that "auto" may find.
+    memory_rows : int, optional
+        Rows kept of all, each equally likely (with a half-life, late ones the more); by default 20 000, or 30
+        for each parameter if that is more, up to 64 MiB of values. 0 keeps none: nothing is rehearsed, and no
+        order or change is seen. Up to twice as many are held until they are sorted, 2 memory_rows
+        (n_features + 3) numbers of 8 bytes (features of float32 rows take 4), and two and a half times that
+        for the moment in which they are; a rehearsal works on a copy.
+    rehearsal : {"now", "spread"}, default="now"
+        When the start and rehearsals are computed: within the call that brings the row at which they are due,
+        or divided over the calls that follow, for streams that must not wait. Rows wait while the start is
+        found.
+    on_drift : {"rehearse", "report", "forget"}, default="rehearse"
+        What to do when rows are others than before. "rehearse": in the first 200 000 rows of a world, or two
+        memories if that is more, they are taken to come in some order, and the memory is fitted; later, or
+        with a half-life, as a change, and learning begins anew. "forget" always takes them as a change.
+        "report" only says so.
+    drift_detector : object, optional
+        With River's interface: ``update(value)``, and ``drift_detected``. It sees the mean log-likelihood of
+        each mini-batch before it is learned, and takes the place of our own test, whose false alarms are at
+        most one in a thousand streams that stay the same (`streamgmm.fit.change.ChangeTest`). It is copied.
 
     Attributes
     ----------
     weights_ : ndarray of shape (n_components,)
     means_ : ndarray of shape (n_components, n_features)
+        These, and what else is read, are of the average of the mixtures on the way, the late ones counting
+        most, where the rule settles; of the last one with a half-life. Of rows that were found to come in
+        some order they are of the fit to the memory, which is made when they are read.
     covariances_, precisions_, precisions_cholesky_ : ndarray
         In scikit-learn's shapes.
     converged_ : bool
@@ -114,6 +146,9 @@ class OnlineGaussianMixture(ReadingMixin):
         Mean log-likelihood of a row of each mini-batch, computed before the mini-batch was learned. A long
         history is thinned: each entry then stands for ``history_every_`` mini-batches.
     history_every_ : int
+    events_ : tuple of streamgmm.fit.events.Event
+        What was done beside learning: ``row``, ``reason``, ``gain``, ``n_components`` and ``since``; as a str
+        it is a sentence. A warning tells of those that somebody should do something about.
     history_rows_ : ndarray
         Rows seen when each entry of `history_` was complete.
     n_samples_seen_ : int
@@ -136,6 +171,20 @@ class OnlineGaussianMixture(ReadingMixin):
     array([-4.,  4.])
     >>> model.predict([[-3.0]]) == model.predict([[-5.0]])
     array([ True])
+
+    Sorted rows are learned from the memory, and what happened is told:
+
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     model = OnlineGaussianMixture(2, random_state=0).partial_fit(np.sort(X, axis=0))
+    >>> np.sort(model.means_.ravel()).round(1), model.events_[0].reason
+    (array([-4.,  4.]), 'order')
+
+    As many components as the rows ask for:
+
+    >>> OnlineGaussianMixture("auto", max_components=5, random_state=0).fit(X).means_.shape
+    (2, 1)
     """
 
     n_components: int | str = 1
@@ -231,7 +280,8 @@ class OnlineGaussianMixture(ReadingMixin):
             parts = rows.shuffled(order, batch_size)
         for X, weights in parts:
             progress = progress or self._begin(X.shape[1])
-            progress = progress.learn(X, weights, self.n_threads, is_spread=is_spread)
+            how = {"verbose": self.verbose, "is_spread": is_spread}
+            progress = progress.learn(X, weights, self.n_threads, **how)
         assert progress is not None  # there is at least one row
         self._progress = progress
 

@@ -36,6 +36,7 @@ class ComponentTraceDisplay:
     rows : ndarray of shape (n_snapshots,)
         Rows seen at each snapshot.
     weights : ndarray of shape (n_snapshots, n_components)
+        NaN where a snapshot does not have the component.
     means, deviations : ndarray of shape (n_snapshots, n_components, n_features)
     feature_names : sequence of str, optional
 
@@ -129,15 +130,15 @@ class ComponentTraceDisplay:
         -------
         ComponentTraceDisplay
         """
-        mixtures = trail.mixtures
-        if not mixtures:
+        if not trail.mixtures:
             raise ValueError("`trail` must hold a snapshot, got none: too few rows were learned")
-        names = names_of(feature_names, None, None, mixtures[0].n_features)
+        kept = trail if isinstance(trail, Trail) else Trail(trail.rows, trail.mixtures)
+        names = names_of(feature_names, None, None, trail.mixtures[0].n_features)
         display = cls(
             trail.rows,
-            np.array([mixture.weights for mixture in mixtures]),
-            np.array([mixture.means for mixture in mixtures]),
-            np.array([mixture.standard_deviations for mixture in mixtures]),
+            kept.at_places(lambda mixture: mixture.weights),
+            kept.at_places(lambda mixture: mixture.means),
+            kept.at_places(lambda mixture: mixture.standard_deviations),
             feature_names=names,
         )
         return display.plot(ax, **kw)
@@ -227,7 +228,9 @@ class ComponentTraceDisplay:
                 style = {"color": color, "linestyle": dash, "linewidth": 1.6, "zorder": 2}
             lines += axes.plot(self.rows, panel.values[:, k], **style)
             if k in order:
-                _draw.label(axes, self.rows[-1], panel.values[-1, k], order[k]).set_fontsize(8)
+                last = np.flatnonzero(np.isfinite(panel.values[:, k]))[-1:]
+                for i in last:
+                    _draw.label(axes, self.rows[i], panel.values[i, k], order[k]).set_fontsize(8)
         _draw.rows_seen(axes, self.rows)
         _draw.name_axes(axes, y=panel.title)
         if panel.title == "weight":

@@ -16,6 +16,7 @@ MOST_DRAWN = 50  # components; more are an inkblot
 INK = "#1a1a1a"
 GRAY = "#" + 3 * f"{round(255 * float(ROWS)):02x}"
 BLACK = TOTAL
+EVENT = "#a03030"  # of lines that mark when something happened
 FONT = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 _DASHES = {"solid": "solid", "dashed": "dash", "dotted": "dot", "dashdot": "dashdot"}

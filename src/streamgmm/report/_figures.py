@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,12 +13,13 @@ from streamgmm.plots._draw import clipped
 from streamgmm.statistics import Array
 
 from . import _panels
-from ._drawing import BLACK, GRAY, MOST_DRAWN, TRIM, axis, layout, numbers, text
+from ._drawing import BLACK, EVENT, GRAY, MOST_DRAWN, TRIM, axis, layout, numbers, text
 from .record import Report, separating
 
 PAIRS = 5  # features in a matrix of pairs
 _PAIR_ROWS = 500
 _CURVE_POINTS = 1000
+_TOUCHED, _MOST_WORDS = 24, 400  # points of an event's line that answer to a pointer; letters of its answer
 
 
 class Figure(NamedTuple):
@@ -153,8 +155,9 @@ def curve_figure(report: Report) -> Figure | None:
     every = -(-len(values) // _CURVE_POINTS)
     some = np.unique(np.append(np.arange(0, len(values), every), len(values) - 1))
     each, start = _rows_each(report.history_rows)
+    traces = _curve_traces(rows[some], values[some], mean[some], ends) + _event_lines(report, ends)
     spec = {
-        "data": _curve_traces(rows[some], values[some], mean[some], ends),
+        "data": traces,
         "layout": layout(
             xaxis=axis("rows seen", rangemode="tozero", separatethousands=True),
             yaxis=axis("log-likelihood, nats a row", range=ends),
@@ -168,6 +171,8 @@ def curve_figure(report: Report) -> Figure | None:
     )
     if start > 0:
         caption += f"Shaded: the first {_count(start, 'row')}, from which the start was made. "
+    if report.events:
+        caption += "Vertical lines: what happened, in the words of the findings. "
     outside = int(((values < ends[0]) | (values > ends[1])).sum())
     if outside:
         caption += f"{_count(outside, 'point')} beyond the axis. "
@@ -193,6 +198,24 @@ def _curve_traces(
         "hovertemplate": "%{x:,} rows: running mean %{y} nats<extra></extra>",
     }
     return [points, line]
+
+
+def _event_lines(report: Report, ends: tuple[float, float]) -> list[dict[str, Any]]:
+    """Return a thin line for each event, which says what happened wherever it is touched."""
+    heights = numbers(np.linspace(*ends, _TOUCHED), ends[1] - ends[0])
+    words = (textwrap.wrap(text(str(event), _MOST_WORDS), 60) for event in report.events)
+    return [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": [event.row] * _TOUCHED,
+            "y": heights,
+            "line": {"color": EVENT, "width": 1, "dash": "dot"},
+            "text": "<br>".join(lines),
+            "hovertemplate": "%{text}<extra></extra>",
+        }
+        for event, lines in zip(report.events, words, strict=True)
+    ]
 
 
 def _rows_each(rows: NDArray[Any]) -> tuple[int, int]:

@@ -43,8 +43,11 @@ def findings(report: Report) -> str:
     best = report.optimality
     if best is not None and not best.is_improvable:
         parts.append(f"<p>{_escaped(best.finding.text(report.feature_names))}</p>")
-    if report.warnings:
-        parts.append(f"<h3>Warnings while learning</h3>{_list(report.warnings)}")
+    events = [str(event) for event in report.events]
+    if events:
+        parts.append(f"<h3>What happened while learning</h3>{_list(events)}")
+    if others := [warning for warning in report.warnings if warning not in events]:
+        parts.append(f"<h3>Warnings while learning</h3>{_list(others)}")
     return "".join(parts)
 
 

@@ -14,6 +14,7 @@ from streamgmm._compat.functools import cached_property
 from streamgmm.diagnostics import Finding, Optimality, explain, optimality
 from streamgmm.diagnostics.progress import judged
 from streamgmm.estimators import Trail
+from streamgmm.fit.events import Event
 from streamgmm.mixture import Mixture
 from streamgmm.statistics import Array
 from streamgmm.sweep import TOO_FAR, e_step
@@ -45,6 +46,8 @@ class Report:
         What the mixture was learned with.
     warnings : tuple of str
         What was said while it was learned.
+    events : tuple of Event
+        What the learner did beside learning.
 
     Examples
     --------
@@ -70,6 +73,7 @@ class Report:
     log_likelihood: float
     settings: Mapping[str, object] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    events: tuple[Event, ...] = ()
 
     @property
     def n_rows(self) -> int:

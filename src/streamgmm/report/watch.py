@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -57,4 +57,4 @@ class Watch:
 
     def moved(self, move: Callable[[Mixture], Mixture]) -> Watch:
         """Return what was seen with every mixture in other units."""
-        return Watch(self.summary, Trail(self.trail.rows, tuple(map(move, self.trail.mixtures))))
+        return Watch(self.summary, replace(self.trail, mixtures=tuple(map(move, self.trail.mixtures))))

@@ -147,6 +147,7 @@ def write_report(
         model.lower_bound_,
         {name: value for name, value in model.get_params().items() if value is not None},
         tuple(dict.fromkeys(told(warning.message, names) for warning in raised)),
+        model.events_,
     )
     write(report, path)
     return model

@@ -20,9 +20,12 @@
     return new Response(stream).text();
   }
 
-  // A frame holds for each component [x, y, ux, uy, vx, vy]: its mean and two conjugate half axes.
+  // A frame holds for each component [x, y, ux, uy, vx, vy]: its mean and two conjugate half axes; null for
+  // one that there is not.
   function ellipses(frame, motion) {
-    const lines = frame.map(([x, y, ux, uy, vx, vy]) => {
+    const lines = frame.map((one) => {
+      if (one === null) return { x: [], y: [] };
+      const [x, y, ux, uy, vx, vy] = one;
       const xs = [], ys = [];
       for (const scale of motion.scales) {
         if (xs.length) { xs.push(null); ys.push(null); }
@@ -34,10 +37,11 @@
       }
       return { x: xs, y: ys };
     });
-    return [...lines, { x: frame.map((one) => one[0]), y: frame.map((one) => one[1]) }];
+    const centers = frame.map((one) => one ?? [null, null]);
+    return [...lines, { x: centers.map((one) => one[0]), y: centers.map((one) => one[1]) }];
   }
 
-  // A frame holds for each component [mean, standard deviation, height]: where to put the bell.
+  // A frame holds for each component [mean, standard deviation, height]: where to put the bell; or null.
   function densities(frame, motion) {
     const [low, high] = motion.ends, { ends: [left, right], heights } = motion.bell;
     const height = (x, [mean, sd, top]) => {
@@ -45,15 +49,16 @@
       if (!(at >= 0 && at < heights.length - 1)) return 0;
       return top * (heights[i] + (at - i) * (heights[i + 1] - heights[i]));
     };
-    const shown = frame.map(([mean, sd, top]) => [mean, Math.max(sd, 1e-6 * (high - low)), top]);
-    const around = shown.map(([mean, sd]) =>
-      Array.from({ length: 61 }, (_, i) => mean + sd * (i - 30) * 0.15));
+    const shown = frame.map((one) => one && [one[0], Math.max(one[1], 1e-6 * (high - low)), one[2]]);
+    const there = shown.filter((one) => one !== null);
+    const around = shown.map((one) =>
+      one === null ? [] : Array.from({ length: 61 }, (_, i) => one[0] + one[1] * (i - 30) * 0.15));
     const even = Array.from({ length: 241 }, (_, i) => low + (high - low) * i / 240);
     const grid = [...even, ...around.flat()].filter((x) => low <= x && x <= high).sort((a, b) => a - b);
     const lines = shown.map((one, k) => ({ x: around[k], y: around[k].map((x) => height(x, one)) }));
-    const total = { x: grid, y: grid.map((x) => shown.reduce((sum, one) => sum + height(x, one), 0)) };
-    const numbers = { x: shown.map((one) => one[0]),
-      y: shown.map((one) => Math.min(one[2], 0.95 * motion.height)) };
+    const total = { x: grid, y: grid.map((x) => there.reduce((sum, one) => sum + height(x, one), 0)) };
+    const numbers = { x: shown.map((one) => one && one[0]),
+      y: shown.map((one) => one && Math.min(one[2], 0.95 * motion.height)) };
     return shown.length > 1 ? [total, ...lines, numbers] : [...lines, numbers];
   }
 
@@ -68,6 +73,8 @@
       const words = motion.rows[index].toLocaleString("en") + " rows seen";
       element("seen").value = words;
       slider.setAttribute("aria-valuetext", words);
+      const past = motion.events.filter(([row]) => row <= motion.rows[index]);
+      element("event").textContent = past.length ? past[past.length - 1][1] : "";
       const data = draw(motion.frames[index], motion);
       return Plotly.restyle(plot, { x: data.map((one) => one.x), y: data.map((one) => one.y) },
         data.map((_, i) => motion.first + i));
@@ -98,6 +105,7 @@
     slider.addEventListener("input", () => { stop(); show(Number(slider.value)); });
     slider.max = last;
     document.querySelector(".controls").hidden = false;
+    element("event").hidden = motion.events.length === 0;
     return show(last);
   }
 
