@@ -60,11 +60,17 @@ def all_of(model):
     return arrays, (others, model.n_samples_seen_, model.n_refused_, model.n_iter_, model.history_every_)
 
 
+HISTORY = 3
+
+
 def assert_same(one, other):
     (arrays, others), (arrays_2, others_2) = all_of(one), all_of(other)
     assert others == others_2
-    for array, array_2 in zip(arrays, arrays_2, strict=True):
-        np.testing.assert_array_equal(array, array_2)
+    for number, (array, array_2) in enumerate(zip(arrays, arrays_2, strict=True)):
+        if number == HISTORY:  # a sum that nothing is made of; its last bit may depend on the call
+            np.testing.assert_allclose(array, array_2, rtol=1e-14)
+        else:
+            np.testing.assert_array_equal(array, array_2)
 
 
 def reasons(model):

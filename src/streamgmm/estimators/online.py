@@ -280,8 +280,7 @@ class OnlineGaussianMixture(ReadingMixin):
             parts = rows.shuffled(order, batch_size)
         for X, weights in parts:
             progress = progress or self._begin(X.shape[1])
-            how = {"verbose": self.verbose, "is_spread": is_spread}
-            progress = progress.learn(X, weights, self.n_threads, **how)
+            progress = progress.learn(X, weights, self.n_threads, verbose=self.verbose, is_spread=is_spread)
         assert progress is not None  # there is at least one row
         self._progress = progress
 

@@ -59,6 +59,11 @@ class Rehearsed(NamedTuple):
     lag_error: float
     statistics: Statistics
 
+    @property
+    def is_other(self) -> bool:
+        """Tell whether it is another optimum, and higher by more than noise."""
+        return self.gain > _SURE * self.error
+
     def is_better(self, n_effective: float) -> bool:
         """Tell whether it is better by more than noise, and than what is given up.
 
@@ -70,7 +75,7 @@ class Rehearsed(NamedTuple):
         mixture, rows = self.mixture, self.statistics.weight
         given_up = 0.5 * mixture.n_parameters * max(1.0 / rows - 1.0 / max(n_effective, 1.0), 0.0)
         seems = _OPTIMISM * mixture.n_parameters / rows
-        is_higher = self.gain > max(_SURE * self.error, given_up)
+        is_higher = self.is_other and self.gain > given_up
         return is_higher or self.lag > seems + _SURE * self.lag_error
 
 

@@ -36,6 +36,7 @@ from .stream import Info, Learner
 __all__ = ["World"]
 
 GRANTED = 8192  # rows that a piece of work may see
+_CODED = 1024  # rows tested, from which on the test keeps its mixture
 _EDGES = 4096  # rows of the memory that the test takes its scale from
 _GROWTH_ORDERED = 2
 _MOST_APART = 20  # times the memory, with a half-life, after which it is rehearsed anyway
@@ -254,9 +255,9 @@ class World:
         """Rehearse, now or in pieces."""
         world = self._over() if self.ordered else self
         if world.plan.is_spread:
-            return replace(world._frozen(), task=Task(world.rehearsed), granted=0.0, due=world._next_due())
+            return replace(world._coded(), task=Task(world.rehearsed), granted=0.0, due=world._next_due())
         world = world._taken(world.rehearsed(), is_whole=world._is_whole)
-        return replace(world, due=world._next_due())._frozen()
+        return replace(world, due=world._next_due())._coded()
 
     def _over(self) -> World:
         """Return the world of the rows since the last that were seen to differ, if these are most by far."""
@@ -278,11 +279,11 @@ class World:
         """Take what was found if it is better; where no row was left out it is the fit to all."""
         world = self
         n_effective = self.average.n_effective if self.average is not None else 0.0
-        takes = is_whole or self.ordered or found.is_better(n_effective)
-        if takes:
+        is_better = found.is_better(n_effective)
+        if is_whole or self.ordered or is_better:
             world = self._with(found)
-            if max(found.gain, found.lag) > 0:
-                world = world._told("grown", found.lag)
+            if found.is_other or is_better:
+                world = world._told("grown", found.gain if found.is_other else found.lag)
         return world
 
     def _next_due(self) -> int:
@@ -324,6 +325,13 @@ class World:
         """Return the world that looks out for change anew; until there are rows to compare with, not yet."""
         world = replace(self, test=None, alarm=False, detector=deepcopy(self.plan.detector))
         return world._frozen() if world.memory.n_held else world
+
+    def _coded(self) -> World:
+        """Return the world whose test goes on from a better mixture, if it has seen few rows with the last.
+
+        A change just before would be lost: what is new afterwards is compared with the rows since then.
+        """
+        return self._frozen() if self.test is None or self.test.n_tested < _CODED else self
 
     def _frozen(self) -> World:
         """Return the world whose test goes on from the mixture as it is."""
