@@ -15,6 +15,7 @@ from streamgmm.statistics import Array
 NO_WEIGHTS = np.empty(0)
 _SEED = (0x73747265, 0x616D676D, 0x6D)
 _LEAST_ROOM = 1024
+_AT_ONCE = 131_072  # rows: room for so many is asked for at once, and taken up as it is written
 _CLAIM = threading.Lock()
 
 Places = np.ndarray[Any, np.dtype[np.int64]]
@@ -141,7 +142,7 @@ class Memory:
             room, n = memory.room, memory.n_held + len(rows)
             size = max(_LEAST_ROOM, 2 * n)
             if n_most := self._most:
-                size = max(n, min(size, 2 * n_most))
+                size = max(n, min(max(size, _AT_ONCE), 2 * n_most))
             room = _enlarged(room, memory.n_held, size, rows)
             room.filled = n
         for array, new in zip(room.arrays, (rows, weights, ranks, places), strict=True):

@@ -97,7 +97,7 @@ def rehearse(
     before, sample = rivals[0], problem.sample
     part = sample if to_all else _some(sample, _COMPARED, problem.n_components, random_state)
     tol = float(np.clip(_TOL * 0.5 * before.n_parameters / len(sample.X), _LEAST_TOL, _MOST_TOL))
-    current, found = _on_some(problem, part, rivals, tol, n_starts, random_state)
+    current, found = _on_some(problem, part, rivals, tol, n_starts, random_state, to_all=to_all)
     if part is not sample:
         lag, error = _difference(found, before, sample, problem.n_threads)
         if found is not current or lag > _SURE * error:
@@ -117,6 +117,8 @@ def _on_some(
     tol: float,
     n_starts: int,
     random_state: np.random.RandomState,
+    *,
+    to_all: bool,
 ) -> tuple[Mixture, Mixture]:
     """Return what the current mixture comes to on some rows, and the best that is found there."""
 
@@ -143,6 +145,8 @@ def _on_some(
         climb.finish(tol, _MAX_ITER)
         if (reached := ranking.value(climb)) > value:
             best, value = climb, reached
+    if not to_all and best is current:  # nothing new: where moves lead was seen when there were fewer rows
+        return current.mixture, current.mixture
     few = _some(part, _SEARCHED, problem.n_components, random_state)
     start = best
     if few is not part:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from streamgmm._compat.functools import cached_property
-from streamgmm._pieces import Task
+from streamgmm._pieces import Task, breathe
 from streamgmm.mixture import Mixture
 from streamgmm.priors import ConjugatePrior
 from streamgmm.statistics import Array
@@ -222,6 +222,7 @@ class World:
 
     def _problem(self, n_components: int, prior: str | ConjugatePrior | None) -> Problem:
         plan, sampled = self.plan, self.memory.sampled
+        breathe(GRANTED)
         problem = Problem(
             ArrayRows(sampled.rows, sampled.weights),
             n_components,

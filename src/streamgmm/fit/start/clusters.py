@@ -19,6 +19,7 @@ from .moments import FLOOR, feature_moments, robust_deviations
 __all__ = ["Sample"]
 
 _LLOYD = 20
+_MOMENTS = 2  # what moments and quantiles cost, in passes of a mixture
 _DIGITS = 10  # after the point, of standard deviations: units, which cost a rounding, decide no ties
 _LEAST = 1e-200
 
@@ -54,6 +55,7 @@ class Sample:
     def __init__(self, X: Array, weights: Array) -> None:
         self.X, self.weights = X, weights
         self.mean, self.covariance, self.deviations = feature_moments(X, weights)
+        breathe(_MOMENTS * len(X))
 
     @cached_property
     def correlation(self) -> Array:
@@ -63,7 +65,9 @@ class Sample:
     @cached_property
     def robust_deviations(self) -> Array:
         """See `robust_deviations`."""
-        return robust_deviations(self.X, self.weights, self.deviations)
+        found = robust_deviations(self.X, self.weights, self.deviations)
+        breathe(_MOMENTS * len(self.X))
+        return found
 
     @cached_property
     def standardized(self) -> Array:
