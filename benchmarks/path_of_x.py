@@ -50,7 +50,8 @@ def path_of(X: np.ndarray) -> list[tuple[str, str]]:
 
     def profile(frame: FrameType, event: str, _: Any) -> None:
         path = Path(frame.f_code.co_filename)
-        if event != "call" or not path.is_relative_to(HOME) or frame.f_code.co_name in COMPREHENSIONS:
+        is_ours = path.is_relative_to(HOME) and not path.is_relative_to(HOME / "_compat")
+        if event != "call" or not is_ours or frame.f_code.co_name in COMPREHENSIONS:
             return
         if any(holds(value, X) for value in frame.f_locals.values()):
             stays.append((str(path.relative_to(HOME)), frame.f_code.co_qualname))

@@ -242,12 +242,12 @@ def test_measured_tokens_are_identified_by_their_voicing():
 
 
 @long_without_compilation
-def test_most_bivariate_learners_have_two_categories_after_40_000_tokens():
-    """With a rate of .003 for weights 0 of 12 have, with .005 11 of 12."""
+def test_most_bivariate_learners_have_two_categories_after_60_000_tokens():
+    """With a rate of .003 for weights 3 of 12 have."""
     truth = datasets.phonetic_categories(["vot_ms", "vowel_ms"])
     start = {"covariance": "bivariate", "initial_means": ((40.0, 180.0), (30.0, 45.0))}
-    learned = simulate(truth, n_learners=12, n_tokens=40_000, random_state=1, **start)
-    assert learned.counts.get(2, 0) >= 8
+    learned = simulate(truth, n_learners=12, n_tokens=60_000, random_state=1, **start)
+    assert learned.counts.get(2, 0) >= 9
 
 
 @long_without_compilation

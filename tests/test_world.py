@@ -414,7 +414,7 @@ def test_rows_in_random_order_give_no_alarm():
 
 
 def test_an_order_that_does_not_come_again_is_over():
-    first, X = rows_of(OTHER, 2600), rows_of(TRUTH, 60_000, 1)
+    first, X = rows_of(OTHER, 2600), rows_of(TRUTH, 80_000, 1)
     model = learned(model_of(memory_rows=1500), np.concatenate([first, X]), 1024)
     assert reasons(model)[0] == "order"
     assert "over" in reasons(model)
@@ -432,7 +432,7 @@ def test_what_is_over_may_begin_again(rehearsal, monkeypatch):
     """Places in the memory are counted from the first row, those of the world from where it began."""
     monkeypatch.setattr(world_module, "_LASTED", 1)
     monkeypatch.setattr(world_module, "GRANTED", 1_000_000)
-    lengths = [(OTHER, 2600), (TRUTH, 14_000), (OTHER, 4096), (TRUTH, 40_000)]
+    lengths = [(OTHER, 2600), (TRUTH, 20_000), (OTHER, 4096), (TRUTH, 60_000)]
     X = np.concatenate([rows_of(mixture, n, seed) for seed, (mixture, n) in enumerate(lengths)])
     model = learned(model_of(memory_rows=4000, rehearsal=rehearsal), X, 1024)
     assert reasons(model).count("over") == 2
