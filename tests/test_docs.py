@@ -186,7 +186,7 @@ def test_page_shell(page, tmp_path):
 
 def test_commands_are_found():
     """A pattern that matched nothing would let every page pass."""
-    assert len(commands(ROOT / "README.md")) == 10
+    assert len(commands(ROOT / "README.md")) == 11
     assert len(commands(ROOT / "docs" / "streaming.md")) == 3
     cells = [block for _, block in blocks(ROOT / "docs" / "get-started.md", *PYTHON)]
     assert sum(cell.startswith(SHELL_CELL) for cell in cells) == 1
