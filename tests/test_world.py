@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 import threading
 import warnings
@@ -14,6 +15,7 @@ from sklearn.base import clone
 from streamgmm import Mixture, OnlineGaussianMixture, rules
 from streamgmm.fit import world as world_module
 from streamgmm.fit.memory import Memory
+from streamgmm.fit.state import from_record, to_record
 from streamgmm.rules.schedules import HalfLife
 
 TRUTH = Mixture(
@@ -696,3 +698,40 @@ def test_a_memory_without_its_first_rows_weighs_as_the_others_do():
     error = np.std(totals) / np.sqrt(len(totals))
     assert error < 0.02
     assert np.mean(totals) == pytest.approx(1.0, abs=4 * error)
+
+
+# --- as settings and arrays --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rehearsal", ["now", "spread"])
+@pytest.mark.parametrize("name", ["shuffled", "one by one", "sorted", "change", "auto", "half-life"])
+def test_a_world_written_and_read_back_goes_on_to_the_last_bit(name, rehearsal):
+    make, params = STREAMS[name]
+    X = rows_of(TRUTH, 30_000) if name == "auto" else make()  # in pieces it takes its time
+    half = 64 * (len(X) // 100)
+    model = learned(model_of(**params, rehearsal=rehearsal), X[:half], 640)
+    world = model._progress.world
+    while world is None:  # the start is in work
+        model.partial_fit(X[half : half + 640])
+        half, world = half + 640, model._progress.world
+    settings, arrays = to_record(world)
+    text = json.dumps(settings)
+    stored = {key: np.array(array.tolist(), dtype=array.dtype) for key, array in arrays.items()}
+    back = from_record(world.plan, json.loads(text), stored)
+    assert back.mixture == world.mixture
+    ours, theirs = (one.learn(X[half:], np.empty(0))[0] for one in (back, world))
+    assert ours.mixture == theirs.mixture
+    assert ours.learner.mixture == theirs.learner.mixture
+    assert list(map(str, ours.events)) == list(map(str, theirs.events))
+
+
+def test_somebodys_detector_cannot_be_stored():
+    class Detector:
+        drift_detected = False
+
+        def update(self, value):
+            pass
+
+    model = learned(model_of(drift_detector=Detector()), rows_of(TRUTH, 3000), 640)
+    with pytest.raises(ValueError, match=r"a detector of change cannot be stored, got .*: leave it None"):
+        to_record(model._progress.world)
