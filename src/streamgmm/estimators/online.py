@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import warnings
-from copy import deepcopy
 from dataclasses import KW_ONLY, dataclass, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -14,13 +13,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from streamgmm import algebra, covariance, rules
+from streamgmm import algebra, rules
 from streamgmm._compat.sklearn import HasMethods, Interval, StrOptions, fit_context, validate_params
 from streamgmm.fit.batch import BatchResult
-from streamgmm.fit.plan import ON_DRIFT, REHEARSALS, Plan
+from streamgmm.fit.plan import ON_DRIFT, REHEARSALS
 from streamgmm.fit.rows import Rows, rows_of
-from streamgmm.fit.size import FEW
-from streamgmm.fit.start import BEST, METHODS, Given
+from streamgmm.fit.start import BEST, METHODS
 from streamgmm.fit.stream import Learner
 from streamgmm.fit.world import World
 from streamgmm.mixture import Mixture
@@ -28,33 +26,11 @@ from streamgmm.priors import ConjugatePrior, options, weak_prior
 from streamgmm.rules import Rule
 from streamgmm.statistics import Array
 
+from ._beginning import FIXED, batch_size_of, begin
 from ._fitting import AUTO
-from ._history import History
 from ._progress import Progress
 from ._reading import CONSTRAINTS, Labels, ReadingMixin, require_same
-from ._warmup import Settings, WarmUp
-
-_SCALE_ROWS = 100
-_LEAST_SIZE, _FOR_EACH, _FOR_EACH_PARAMETER = 1000, 40, 2  # rows for the start
-_MEMORY_ROWS, _MEMORY_ROWS_EACH = 20_000, 30  # and for each parameter
-_MEMORY_VALUES = 1 << 23  # at most, 64 MiB
-_FIXED = (  # parameters that what has been learned depends on
-    "n_components",
-    "covariance_type",
-    "rule",
-    "batch_size",
-    "init_size",
-    "init_params",
-    "weights_init",
-    "means_init",
-    "precisions_init",
-    "reg_covar",
-    "prior",
-    "max_components",
-    "memory_rows",
-    "on_drift",
-    "drift_detector",
-)
+from ._warmup import WarmUp
 
 
 @dataclass(eq=False, repr=False)
@@ -273,13 +249,13 @@ class OnlineGaussianMixture(ReadingMixin):
         """Learn rows in a random order, or in theirs, from the start if there is nothing yet."""
         rule = rules.get(self.rule)
         progress: Progress | None = getattr(self, "_progress", None)
-        batch_size = self._batch_size(rule)
+        batch_size = batch_size_of(self, rule)
         if order is None:
             parts = rows.parts(sys.maxsize if rule.makes_passes else batch_size)
         else:
             parts = rows.shuffled(order, batch_size)
         for X, weights in parts:
-            progress = progress or self._begin(X.shape[1])
+            progress = progress or begin(self, X.shape[1])
             progress = progress.learn(X, weights, self.n_threads, verbose=self.verbose, is_spread=is_spread)
         assert progress is not None  # there is at least one row
         self._progress = progress
@@ -287,7 +263,7 @@ class OnlineGaussianMixture(ReadingMixin):
     def _order(self) -> np.random.RandomState | None:
         """Return what `fit` draws the order of rows from; None where the rule takes them in theirs."""
         rule = rules.get(self.rule)
-        is_time = rule.half_life(self._batch_size(rule)) is not None
+        is_time = rule.half_life(batch_size_of(self, rule)) is not None
         return None if rule.makes_passes or is_time else check_random_state(self.random_state)
 
     def _require_start(self, progress: Progress, stage: WarmUp) -> None:
@@ -342,7 +318,7 @@ class OnlineGaussianMixture(ReadingMixin):
             if not first:
                 now = self.get_params(deep=False)
                 was = self._progress.parameters
-                require_same({name: (was[name], now[name]) for name in _FIXED}, "call `fit` to start anew")
+                require_same({name: (was[name], now[name]) for name in FIXED}, "call `fit` to start anew")
             rows = rows_of(X, sample_weight, estimator=self, reset=first, learns=True, keeps_zeros=True)
             self._learn(rows, is_spread=self.rehearsal == "spread")
             if first:
@@ -383,7 +359,7 @@ class OnlineGaussianMixture(ReadingMixin):
             raise ValueError(f"`n_rows` must be positive and finite, got {n_rows}")
         model = cls(mixture.n_components, covariance_type=mixture.covariance_type, **params)
         validate_params(model)
-        progress = model._begin(mixture.n_features)
+        progress = begin(model, mixture.n_features)
         mean, scatter = algebra.moments(mixture.weights, mixture.means, mixture.covariance_matrices())
         reg_covar, prior = model.reg_covar, model.prior
         floor = 1e-6 * np.diag(scatter) if reg_covar is None else reg_covar
@@ -428,83 +404,3 @@ class OnlineGaussianMixture(ReadingMixin):
     def _require_fitted(self) -> Progress:
         check_is_fitted(self)
         return self._progress
-
-    def _batch_size(self, rule: Rule) -> int:
-        return 1 if rule.row_by_row else self.batch_size
-
-    def _require_auto(self, rule: Rule) -> None:
-        """Raise ValueError if the number of components cannot be found."""
-        starts = ("weights_init", "means_init", "precisions_init")
-        if self.init_params != BEST or any(getattr(self, name) is not None for name in starts):
-            raise ValueError(
-                "`n_components='auto'` must find starts of its own: leave `init_params`, `weights_init`, "
-                "`means_init` and `precisions_init` out"
-            )
-        if not rule.rehearses or self.memory_rows == 0:
-            raise ValueError(
-                "`n_components='auto'` needs a memory of rows to compare numbers on: give a rule for streams "
-                f"and a positive `memory_rows`, got rule {rule.name!r} and memory_rows={self.memory_rows}"
-            )
-
-    def _begin(self, n_features: int) -> Progress:
-        rule = rules.get(self.rule)
-        rule.require_fit(covariance.get(self.covariance_type))
-        rule.require_prior(self.prior is not None)
-        if self.memory_rows and not rule.rehearses:
-            raise ValueError(
-                f"rule {rule.name!r} takes no `memory_rows`: leave it None, got {self.memory_rows}"
-            )
-        if self.drift_detector is not None and not hasattr(self.drift_detector, "drift_detected"):
-            raise ValueError(
-                "`drift_detector` must have a method `update` and an attribute `drift_detected`, as River's "
-                f"detectors have, got {self.drift_detector!r}"
-            )
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        batch_size = self._batch_size(rule)
-        is_auto = self.n_components == AUTO
-        if is_auto:
-            self._require_auto(rule)
-        least = 1 if is_auto else int(self.n_components)
-        usual = min(FEW, self.max_components) if is_auto else least
-        kind = covariance.get(self.covariance_type)
-        n_parameters = usual * (1 + n_features) + kind.n_parameters(usual, n_features)
-        size = self.init_size
-        if size is None and rule.cold_start:
-            size = _SCALE_ROWS
-        elif size is None:
-            size = max(_LEAST_SIZE, _FOR_EACH * usual, _FOR_EACH_PARAMETER * n_parameters)
-        size = batch_size * -(-max(size, least) // batch_size)
-        names = ("covariance_type", "init_params", "reg_covar", "prior", "n_threads")
-        settings = Settings(
-            **{name: getattr(self, name) for name in names},
-            n_components=least,
-            n_most=self.max_components if is_auto else None,
-            given=Given() if is_auto else self._given(n_features),
-            seed=seed,
-            cold_start=rule.cold_start,
-            size=size,
-            batch_size=batch_size,
-        )
-        memory_rows = self.memory_rows
-        if memory_rows is None:
-            memory_rows = max(
-                _MEMORY_ROWS, min(_MEMORY_ROWS_EACH * n_parameters, _MEMORY_VALUES // n_features)
-            )
-            memory_rows = memory_rows if rule.rehearses else 0
-        plan = Plan(
-            None if is_auto else least,
-            self.max_components,
-            self.covariance_type,
-            rule,
-            batch_size,
-            self.reg_covar,
-            self.prior,
-            seed,
-            size,
-            memory_rows,
-            self.on_drift,
-            deepcopy(self.drift_detector),
-        )
-        warm_up = WarmUp(settings, np.empty((0, n_features)), np.empty(0))
-        parameters = {name: getattr(self, name) for name in _FIXED}
-        return Progress(plan, parameters, warm_up, History(), 0)
