@@ -440,7 +440,7 @@ def test_what_is_over_may_begin_again(rehearsal, monkeypatch):
     assert reasons(model).count("over") == 2
     since = [event.since for event in model.events_ if event.reason == "over"]
     assert 2600 <= since[0] <= 6144
-    assert 20_696 <= since[1] <= 26_000
+    assert 26_696 <= since[1] <= 32_000
     assert model._progress.world.memory.sampled.places.min() >= since[1]
     assert loss(model) < 0.02
 
