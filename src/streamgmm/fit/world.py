@@ -268,6 +268,8 @@ class World:
         world = replace(
             self,
             memory=self.memory.since(self.memory.n_seen - since),
+            average=self._averaged(self.learner.current, 1.0),  # of worlds that are over
+            pending=0.0,
             began=self.began + self.ordered,
             n_rows=since,
             due=since,
